@@ -1,0 +1,25 @@
+"""The NumPy column: a forward and a hand-derived backward for every operator, as pure functions of arrays.
+
+`x` is `(..., *spatial)`: however many leading axes there are, each map is pooled by itself.
+"""
+
+from poolref.numpy.average import avg_pool, avg_pool_backward, sum_pool, sum_pool_backward
+from poolref.numpy.lp import lp_pool, lp_pool_backward
+from poolref.numpy.max import max_pool, max_pool_backward
+from poolref.numpy.min import min_pool, min_pool_backward
+from poolref.numpy.soft import soft_pool, soft_pool_backward
+
+__all__ = [
+    "avg_pool",
+    "avg_pool_backward",
+    "lp_pool",
+    "lp_pool_backward",
+    "max_pool",
+    "max_pool_backward",
+    "min_pool",
+    "min_pool_backward",
+    "soft_pool",
+    "soft_pool_backward",
+    "sum_pool",
+    "sum_pool_backward",
+]

@@ -1,0 +1,115 @@
+"""Lp pooling: the p-norm of every region.  p = 1 adds magnitudes, p = 2 is the Euclidean length, p = inf the largest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe, widen
+from poolref.regions import Regions, check_norm_type
+
+
+def lp_pool(x: np.ndarray, regions: Regions, p: float = 2) -> np.ndarray:
+    """Return the p-norm of every region: (..., *spatial) -> (..., *output spatial).
+
+    Only the result can overflow, never a power on the way.  Padding adds nothing, and a region that hangs over the
+    edge is not scaled up for its missing cells.  A region without cells gives 0.
+
+    Args:
+        x: floats; the last `regions.ndim` axes are spatial.
+        regions: which cells belong together, from `poolref.regions`.
+        p: the norm's exponent, above 0; `inf` gives the largest magnitude.  Default 2.
+
+    Returns:
+        The norms, in the dtype of `x`.
+
+    Raises:
+        TypeError: `x` does not hold floats, `p` is not a number, or `regions` is not a kind of regions.
+        ValueError: `p` is 0, negative or NaN, `x` has too few axes or an empty spatial axis, or a region does not fit.
+
+    Formula: `y[o] = (sum over c in region o of |x[c]|^p)^(1/p)`.
+
+    Source: sermanet2012.  torch.nn.LPPool2d differs: it takes no absolute value, overflows from 1e20 at p = 2, and
+    scales a partial window up in ceil mode.
+    """
+    p = check_norm_type("p", p)
+    return apply(lambda planes, grid: _forward(widen(planes), grid, p), as_floats(x), regions)
+
+
+def lp_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions, p: float = 2) -> np.ndarray:
+    """Return the gradient of Lp pooling with respect to `x`, in its shape and dtype.
+
+    Where the norm is 0 the gradient is taken to be 0.  At p = inf it goes to the first cell of largest magnitude.
+
+    Args:
+        grad_output: gradient of the output, in the output's shape.
+        x, regions, p: as in the forward pass.
+
+    Raises:
+        TypeError: as `lp_pool`.
+        ValueError: as `lp_pool`, or `grad_output` does not have the output's shape.
+
+    Formula: `dx[c] = sum of grad_output[o] sign(x[c]) (|x[c]| / y[o])^(p-1)` over the regions o that contain c.
+    """
+    p = check_norm_type("p", p)
+    return apply_backward(
+        lambda g, planes, grid: _backward(widen(g), widen(planes), grid, p), grad_output, as_floats(x), regions
+    )
+
+
+def _power(a: np.ndarray, p: float) -> np.ndarray:
+    return a * a if p == 2 else a if p == 1 else a**p
+
+
+def _root(a: np.ndarray, p: float) -> np.ndarray:
+    return np.sqrt(a) if p == 2 else a if p == 1 else a ** (1 / p)
+
+
+# As in SoftPool: powers are the same for every region a cell lies in, and shared, while their sums stay in range.
+
+
+def _forward(x: np.ndarray, grid: Grid, p: float) -> np.ndarray:
+    a = np.abs(x)
+    if p == np.inf:
+        return np.maximum(grid.max(a), 0)
+    with np.errstate(all="ignore"):
+        sums = grid.sum(_power(a, p))
+        y = _root(sums, p)
+    for i in np.flatnonzero(~_safe(sums, a, grid)):
+        y[i] = _by_region(a[i], grid, p)[1].reshape(grid.output_shape)
+    return y
+
+
+def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, p: float) -> np.ndarray:
+    a = np.abs(x)
+    if p == np.inf:
+        return np.sign(x) * grid.scatter(g, grid.argmax(a)[1])
+    with np.errstate(all="ignore"):
+        sums = grid.sum(_power(a, p))
+        share = np.where(sums == 0, 0, g / _power(_root(sums, p), p - 1))
+        grad = np.sign(x) * np.where(a == 0, 0, _power(a, p - 1)) * grid.spread(share)
+    for i in np.flatnonzero(~_safe(sums, a, grid)):
+        cells, y = _by_region(a[i], grid, p)
+        with np.errstate(all="ignore"):
+            ratio = np.where((cells == 0) | (y == 0), 0, np.where(cells == y, 1, cells / y) ** (p - 1))
+        grad[i] = np.sign(x[i]) * grid.scatter_cells(g[i].reshape(-1, 1) * ratio)
+    return grad
+
+
+def _safe(sums: np.ndarray, a: np.ndarray, grid: Grid) -> np.ndarray:
+    """Per plane: every sum of powers is in range, or is 0 because all of its cells are 0."""
+    safe = sums_are_safe(sums)
+    doubtful = np.flatnonzero(~safe)
+    if doubtful.size:
+        some = grid.max(a[doubtful]) > 0
+        safe[doubtful] = sums_are_safe(np.where(some, sums[doubtful], 1)) & all_finite(a[doubtful])
+    return safe
+
+
+def _by_region(plane: np.ndarray, grid: Grid, p: float) -> tuple[np.ndarray, np.ndarray]:
+    """The magnitudes of the cells of every region and their norm, scaled by the largest: (regions, cells), (regions, 1)."""
+    cells = grid.gather(plane, fill=0)
+    largest = cells.max(1, keepdims=True)
+    with np.errstate(all="ignore"):
+        scaled = np.where(largest > 0, cells / largest, 0)
+        y = largest * _root(_power(scaled, p).sum(1, keepdims=True), p)
+    return cells, np.where(np.isfinite(largest) & (largest > 0), y, largest)

@@ -1,0 +1,63 @@
+"""Max pooling: the largest value of every region.  The gradient goes to the cell it came from, and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from poolref.numpy.core import apply, apply_backward, as_numbers
+from poolref.regions import Regions, check_grad_shape
+
+
+def max_pool(
+    x: np.ndarray, regions: Regions, return_indices: bool = False
+) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
+    """Return the largest value of every region: (..., *spatial) -> (..., *output spatial).
+
+    Padding takes no part, so a map of negative numbers keeps its maxima.  NaN propagates.  A region without cells
+    (possible with dilation) gives -inf.
+
+    Args:
+        x: ints or floats; the last `regions.ndim` axes are spatial.
+        regions: which cells belong together, from `poolref.regions`.
+        return_indices: also return which cell each maximum came from.
+
+    Returns:
+        The maxima, in the dtype of `x`; with `return_indices` also int64 indices into the flattened spatial axes, as
+        torch.nn.MaxPool2d gives them (-1 for a region without cells).  Of several equal cells the first met is taken.
+
+    Raises:
+        TypeError: `x` is not numeric, or `regions` is not a kind of regions.
+        ValueError: `x` has too few axes or an empty spatial axis, or a region does not fit.
+
+    Formula: `y[o] = max over c in region o of x[c]`.
+
+    Source: zhou1988, riesenhuber1999.
+    """
+    x = as_numbers(x)
+    if not return_indices:
+        return apply(lambda planes, grid: grid.max(planes), x, regions)
+    return apply(lambda planes, grid: grid.argmax(planes), x, regions, x.dtype, np.int64)
+
+
+def max_pool_backward(
+    grad_output: np.ndarray, x: np.ndarray, regions: Regions, indices: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the gradient of max pooling with respect to `x`, in its shape and dtype.
+
+    Args:
+        grad_output: gradient of the output, in the output's shape.
+        x: the input of the forward pass.
+        regions: the regions of the forward pass.
+        indices: what `max_pool(..., return_indices=True)` returned.  Default: found again from `x`.
+
+    Raises:
+        TypeError: as `max_pool`.
+        ValueError: as `max_pool`, or `grad_output` or `indices` does not have the output's shape.
+
+    Formula: `dx[c] = sum of grad_output[o] over the regions o whose first maximum is c`.
+    """
+    x = as_numbers(x)
+    if indices is None:
+        return apply_backward(lambda g, planes, grid: grid.scatter(g, grid.argmax(planes)[1]), grad_output, x, regions)
+    check_grad_shape(np.shape(indices), np.shape(grad_output), name="indices")
+    return apply_backward(lambda g, planes, grid, index: grid.scatter(g, index), grad_output, x, regions, indices)

@@ -1,0 +1,92 @@
+"""SoftPool: a mean in which every cell is weighted by the softmax of its own region, so that large values count more."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe, widen
+from poolref.regions import Regions
+
+
+def soft_pool(x: np.ndarray, regions: Regions) -> np.ndarray:
+    """Return the softmax-weighted mean of every region: (..., *spatial) -> (..., *output spatial).
+
+    The result lies between the mean and the maximum of its region.  Padding takes no part.  A cell at -inf has weight
+    0; a region of nothing but -inf, or without cells, gives -inf; a cell at +inf gives +inf; NaN propagates.
+
+    Args:
+        x: floats; the last `regions.ndim` axes are spatial.
+        regions: which cells belong together, from `poolref.regions`.
+
+    Returns:
+        The weighted means, in the dtype of `x`.
+
+    Raises:
+        TypeError: `x` does not hold floats, or `regions` is not a kind of regions.
+        ValueError: `x` has too few axes or an empty spatial axis, or a region does not fit.
+
+    Formula: `y[o] = sum of w[c] x[c]` over the cells c of region o, with `w[c] = exp(x[c]) / sum of exp(x[c'])`.
+
+    Source: stergiou2021.  The authors' code departs from the paper: it does not subtract the maximum (x = 100 gives
+    NaN), and its backward pass is `w` alone.  The paper is followed here.
+    """
+    return apply(_forward, as_floats(x), regions)
+
+
+def soft_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions) -> np.ndarray:
+    """Return the gradient of SoftPool with respect to `x`, in its shape and dtype.
+
+    Args:
+        grad_output: gradient of the output, in the output's shape.
+        x, regions: as in the forward pass.
+
+    Raises:
+        TypeError: as `soft_pool`.
+        ValueError: as `soft_pool`, or `grad_output` does not have the output's shape.
+
+    Formula: `dx[c] = sum of grad_output[o] w[c] (1 + x[c] - y[o])` over the regions o that contain c.
+    """
+    return apply_backward(_backward, grad_output, as_floats(x), regions)
+
+
+# exp(x) needs no maximum subtracted while all sums stay far from overflow and underflow.  Then it is the same for
+# every region that a cell lies in, and the whole of SoftPool is two sums.  Planes that are not so tame are done again,
+# region by region.
+
+
+def _forward(x: np.ndarray, grid: Grid) -> np.ndarray:
+    x = widen(x)
+    with np.errstate(all="ignore"):
+        e = np.exp(x)
+        weight = grid.sum(e)
+        y = grid.sum(np.multiply(x, e, out=e)) / weight
+    for i in np.flatnonzero(~(sums_are_safe(weight) & all_finite(y))):
+        y[i] = _by_region(x[i], grid)[2].reshape(grid.output_shape)
+    return y
+
+
+def _backward(g: np.ndarray, x: np.ndarray, grid: Grid) -> np.ndarray:
+    x, g = widen(x), widen(g)
+    with np.errstate(all="ignore"):
+        e = np.exp(x)
+        weight = grid.sum(e)
+        share = g / weight
+        y = grid.sum(x * e) / weight
+        # sum of g w (1 + x - y) = e * ((1 + x) * sum of g/weight - sum of g y/weight)
+        grad = e * ((1 + x) * grid.spread(share) - grid.spread(share * y))
+    for i in np.flatnonzero(~(sums_are_safe(weight) & all_finite(y))):
+        cells, w, y = _by_region(x[i], grid)
+        gap = np.where((w == 0) | (cells == y), 0, cells - y)  # inf - inf counts as no gap
+        grad[i] = grid.scatter_cells(g[i].reshape(-1, 1) * w * (1 + gap))
+    return grad
+
+
+def _by_region(plane: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The cells of every region, their weights, and the weighted mean: (regions, cells), the same, (regions, 1)."""
+    cells = grid.gather(plane, fill=-np.inf)
+    largest = cells.max(1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        w = np.where(np.isinf(largest), cells == largest, np.exp(cells - largest))
+        w = w / w.sum(1, keepdims=True)
+        y = np.where(w == 0, 0, w * cells).sum(1, keepdims=True)
+    return cells, w, y

@@ -1,0 +1,483 @@
+"""Which cells a pooling operator looks at: shapes and indices, without any array library.
+
+Every kind of regions is a small immutable value.  Except for :class:`Pyramid`, a region is a *product of ranges, one
+for each spatial axis*: a 3x3 window is three rows times three columns, the whole map is all rows times all columns.
+:meth:`Regions.spans` gives these ranges, and everything else follows from them.
+
+All argument checks of the package live here, so that one mistake gets one message wherever it is made.  A message
+names the argument, its value and what would have been accepted.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from itertools import product
+from math import prod
+from numbers import Real
+from typing import NamedTuple
+
+__all__ = [
+    "Adaptive",
+    "Columns",
+    "Pyramid",
+    "ReceptiveField",
+    "Regions",
+    "Rows",
+    "Running",
+    "Whole",
+    "Window",
+    "receptive_field",
+]
+
+Spans = tuple[tuple[range, ...], ...]
+
+
+# --- argument checks ---------------------------------------------------------------------------------------------
+
+
+def check_int(name: str, value: object, minimum: int) -> int:
+    """Return `value` as an int of at least `minimum`; a TypeError or ValueError that names `name` otherwise."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int of at least {minimum}, got {value!r}") from None
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+    return number
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return `value` if it is a bool; a TypeError that names `name` otherwise."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
+def check_norm_type(name: str, value: object) -> float:
+    """Return `value` as a float above 0 (inf included); a TypeError or ValueError that names `name` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number above 0, or inf, got {value!r}")
+    if not value > 0:
+        raise ValueError(f"{name} must be above 0, or inf, got {value!r}")
+    return float(value)
+
+
+def check_ndim(ndim: object) -> int:
+    """Return the number of spatial axes: 1, 2 or 3."""
+    if check_int("ndim", ndim, 1) > 3:
+        raise ValueError(f"ndim must be 1, 2 or 3, got {ndim!r}")
+    return operator.index(ndim)
+
+
+def check_regions(regions: object) -> Regions:
+    """Return `regions` if it is one of the kinds in this module; a TypeError otherwise."""
+    if not isinstance(regions, Regions):
+        raise TypeError(
+            "regions must be a Window, Adaptive, Whole, Pyramid, Rows, Columns or Running of poolref.regions, "
+            f"got {regions!r}"
+        )
+    return regions
+
+
+def check_spatial(shape: Sequence[int], ndim: int) -> tuple[int, ...]:
+    """Return the last `ndim` entries of an array's `shape`: its spatial shape, in which no axis may be empty."""
+    if len(shape) < ndim:
+        raise ValueError(f"x must have at least {ndim} axes, its last {ndim} being spatial, got shape {tuple(shape)}")
+    spatial = tuple(shape[len(shape) - ndim :])
+    if 0 in spatial:
+        raise ValueError(f"x must have no empty spatial axis, got shape {tuple(shape)} with spatial part {spatial}")
+    return spatial
+
+
+def check_grad_shape(grad_shape: Sequence[int], expected: Sequence[int], name: str = "grad_output") -> None:
+    """Raise a ValueError unless an array called `name` has the shape of the output it belongs to."""
+    if tuple(grad_shape) != tuple(expected):
+        raise ValueError(f"{name} must have the output's shape {tuple(expected)}, got {tuple(grad_shape)}")
+
+
+def _rank(ndim: object, **arguments: object) -> int:
+    """The number of spatial axes on which `ndim` and the lengths of all tuples among the arguments agree."""
+    rank, source = (None, "") if ndim is None else (check_ndim(ndim), f"ndim={ndim!r}")
+    for name, value in arguments.items():
+        if not isinstance(value, (tuple, list)):
+            continue
+        if not 1 <= len(value) <= 3:
+            raise ValueError(f"{name} must be an int or a tuple of 1 to 3 ints, one for each axis, got {value!r}")
+        if rank is not None and len(value) != rank:
+            raise ValueError(f"{name} must be an int or a tuple of {rank} ints to agree with {source}, got {value!r}")
+        rank, source = len(value), f"{name}={value!r}"
+    return 2 if rank is None else rank
+
+
+def _per_axis(name: str, value: object, ndim: int, minimum: int) -> tuple[int, ...]:
+    values = value if isinstance(value, (tuple, list)) else (value,) * ndim
+    try:
+        return tuple(check_int(name, v, minimum) for v in values)
+    except (TypeError, ValueError) as error:
+        accepted = f"{name} must be an int of at least {minimum} or a tuple of such ints, one for each axis"
+        raise type(error)(f"{accepted}, got {value!r}") from None
+
+
+# --- the kinds of regions ----------------------------------------------------------------------------------------
+
+
+class Regions:
+    """What all kinds of regions share.  `spatial_shape` is a tuple of ints, one for each spatial axis of the input."""
+
+    ndim: int
+
+    def spans(self, spatial_shape: Sequence[int]) -> Spans:
+        """Return, for each axis and each output index along it, the `range` of input indices the region covers.
+
+        Cells outside the map (padding) are left out.  The order is the order in which cells are met.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not a product of ranges; use cells()")
+
+    def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the spatial shape of the output for an input of `spatial_shape`."""
+        return tuple(len(axis) for axis in self.spans(spatial_shape))
+
+    def cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return the input cells that the output cell at `output_index` sees, in the order in which they are met."""
+        spans = self.spans(spatial_shape)
+        return list(product(*(axis[i] for axis, i in zip(spans, self._check_index(output_index, spatial_shape)))))
+
+    def padding_cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> int:
+        """Return how many cells of this region lie in explicit padding.  Only a Window has any."""
+        self._check_index(output_index, spatial_shape)
+        return 0
+
+    def _check_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        if len(spatial_shape) != self.ndim:
+            raise ValueError(f"spatial_shape must have {self.ndim} entries for {self!r}, got {tuple(spatial_shape)}")
+        return tuple(check_int("spatial_shape", n, 1) for n in spatial_shape)
+
+    def _check_index(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        shape = self.output_shape(spatial_shape)
+        index = tuple(output_index)
+        if len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape)):
+            raise ValueError(f"output_index must lie inside the output shape {shape}, got {index}")
+        return index
+
+
+@dataclass(frozen=True)
+class Window(Regions):
+    """A window that slides over the map; the regions of `torch.nn.MaxPool2d` and its kin.
+
+    Along one axis with `n` input cells, output cell `i` sees the cells `i*stride - padding + t*dilation` for
+    `t = 0 ... kernel_size - 1`, as far as they lie inside the map.  The number of output cells is
+
+    `floor((n + 2*padding - dilation*(kernel_size - 1) - 1) / stride) + 1`.
+
+    With `ceil_mode` the division rounds up instead, and a last window that would start in the padding to the right of
+    the map is dropped.
+
+    Args:
+        kernel_size: cells a window takes along each axis; an int, or a tuple with one int for each axis.
+        stride: cells from one window to the next.  Default: `kernel_size`, windows side by side.
+        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
+        dilation: cells from one tap of a window to the next.  Default 1, no gaps.
+        ceil_mode: keep a last window that hangs over the edge.  Default False.
+        ndim: the number of spatial axes if no argument is a tuple.  Default 2.
+
+    Raises:
+        TypeError: an argument is not an int (or a tuple of ints), or `ceil_mode` is not a bool.
+        ValueError: an argument is too small, `padding` is over half of `kernel_size`, or ranks disagree.
+
+    Source: dumoulin2016 for the arithmetic.
+    """
+
+    kernel_size: int | tuple[int, ...]
+    stride: int | tuple[int, ...] | None = None
+    padding: int | tuple[int, ...] = 0
+    dilation: int | tuple[int, ...] = 1
+    ceil_mode: bool = False
+    _: KW_ONLY
+    ndim: int | None = None
+
+    def __post_init__(self) -> None:
+        stride = self.kernel_size if self.stride is None else self.stride
+        arguments = {
+            "kernel_size": self.kernel_size,
+            "stride": stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+        }
+        ndim = _rank(self.ndim, **arguments)
+        for name, value in arguments.items():
+            object.__setattr__(self, name, _per_axis(name, value, ndim, minimum=0 if name == "padding" else 1))
+        object.__setattr__(self, "ndim", ndim)
+        check_flag("ceil_mode", self.ceil_mode)
+        if any(p > k // 2 for p, k in zip(self.padding, self.kernel_size)):
+            raise ValueError(
+                f"padding must be at most half of kernel_size={self.kernel_size}, that is "
+                f"{tuple(k // 2 for k in self.kernel_size)}, got {self.padding}"
+            )
+
+    def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        shape = self._check_shape(spatial_shape)
+        return tuple(self._output_size(axis, n) for axis, n in enumerate(shape))
+
+    def _output_size(self, axis: int, n: int) -> int:
+        k, s, p, d = self.kernel_size[axis], self.stride[axis], self.padding[axis], self.dilation[axis]
+        room = n + 2 * p - d * (k - 1) - 1  # how far the first window can still move
+        size = (room + (s - 1 if self.ceil_mode else 0)) // s + 1
+        if self.ceil_mode and (size - 1) * s >= n + p:
+            size -= 1
+        if size < 1:
+            raise ValueError(
+                f"kernel_size={self.kernel_size} with dilation={self.dilation} spans {d * (k - 1) + 1} cells on axis "
+                f"{axis}; with padding={self.padding} it must fit into at most {n + 2 * p}, for an axis of {n} cells"
+            )
+        return size
+
+    def spans(self, spatial_shape: Sequence[int]) -> Spans:
+        spans = []
+        for n, o, k, s, p, d in self._axes(spatial_shape):
+            starts = (i * s - p for i in range(o))
+            # The first tap inside the map, then every d-th cell up to the last tap or the edge.
+            spans.append(tuple(range(a if a >= 0 else a % d, min(a + d * (k - 1) + 1, n), d) for a in starts))
+        return tuple(spans)
+
+    def padded_sizes(self, spatial_shape: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+        """Return, for each axis and output index, the number of taps that lie in the map *or in its padding*.
+
+        Explicit padding counts; the part of a `ceil_mode` window that hangs over the padded edge does not.
+        """
+        sizes = []
+        for n, o, k, s, p, d in self._axes(spatial_shape):
+            starts = (i * s - p for i in range(o))
+            sizes.append(tuple(len(range(a, min(a + d * (k - 1) + 1, n + p), d)) for a in starts))
+        return tuple(sizes)
+
+    def padding_cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> int:
+        index = self._check_index(output_index, spatial_shape)
+        sizes = self.padded_sizes(spatial_shape)
+        return prod(axis[i] for axis, i in zip(sizes, index)) - len(self.cells(output_index, spatial_shape))
+
+    def _axes(self, spatial_shape: Sequence[int]) -> Iterable[tuple[int, ...]]:
+        output_shape = self.output_shape(spatial_shape)
+        return zip(spatial_shape, output_shape, self.kernel_size, self.stride, self.padding, self.dilation)
+
+
+@dataclass(frozen=True)
+class Adaptive(Regions):
+    """A fixed number of bins, whatever the size of the map; the regions of `torch.nn.AdaptiveAvgPool2d`.
+
+    Along one axis with `n` cells and `o` bins, bin `i` takes the cells from `floor(i*n/o)` up to, not including,
+    `ceil((i+1)*n/o)`.  Bins overlap where `o` does not divide `n`; more bins than cells are allowed.
+
+    Args:
+        output_size: bins along each axis; an int, or a tuple with one entry for each axis.  None keeps the axis' size.
+        ndim: the number of spatial axes if `output_size` is not a tuple.  Default 2.
+
+    Raises:
+        TypeError: `output_size` is not an int, None or a tuple of these.
+        ValueError: an entry is below 1, or ranks disagree.
+
+    Source: he2014 for bins of this form.
+    """
+
+    output_size: int | None | tuple[int | None, ...]
+    _: KW_ONLY
+    ndim: int | None = None
+
+    def __post_init__(self) -> None:
+        ndim = _rank(self.ndim, output_size=self.output_size)
+        sizes = self.output_size if isinstance(self.output_size, (tuple, list)) else (self.output_size,) * ndim
+        _per_axis("output_size", tuple(1 if o is None else o for o in sizes), ndim, minimum=1)
+        object.__setattr__(self, "output_size", tuple(o if o is None else operator.index(o) for o in sizes))
+        object.__setattr__(self, "ndim", ndim)
+
+    def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        shape = self._check_shape(spatial_shape)
+        return tuple(n if o is None else o for n, o in zip(shape, self.output_size))
+
+    def spans(self, spatial_shape: Sequence[int]) -> Spans:
+        sizes = zip(spatial_shape, self.output_shape(spatial_shape))
+        return tuple(tuple(range(i * n // o, -((i + 1) * n // -o)) for i in range(o)) for n, o in sizes)
+
+
+@dataclass(frozen=True)
+class Whole(Regions):
+    """One region: the whole map.  What global pooling uses.
+
+    Args:
+        ndim: the number of spatial axes, 1 to 3.  Default 2.
+    """
+
+    ndim: int = 2
+
+    def __post_init__(self) -> None:
+        check_ndim(self.ndim)
+
+    def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        return (1,) * len(self._check_shape(spatial_shape))
+
+    def spans(self, spatial_shape: Sequence[int]) -> Spans:
+        return tuple((range(n),) for n in self._check_shape(spatial_shape))
+
+
+@dataclass(frozen=True)
+class Pyramid(Regions):
+    """Adaptive bins on several levels, laid end to end: the regions of spatial pyramid pooling.
+
+    Level `n` divides every axis into `n` adaptive bins.  The output has one axis: level after level, and row-major
+    inside a level, so its length is the sum of `n**ndim` over the levels.
+
+    Args:
+        levels: bins along each axis, one int for each level.  Default `(4, 2, 1)`.
+        ndim: the number of spatial axes, 1 to 3.  Default 2.
+
+    Raises:
+        TypeError: `levels` is not a tuple of ints.
+        ValueError: `levels` is empty or has an entry below 1.
+
+    Source: he2014.
+    """
+
+    levels: tuple[int, ...] = (4, 2, 1)
+    ndim: int = 2
+
+    def __post_init__(self) -> None:
+        check_ndim(self.ndim)
+        if not isinstance(self.levels, (tuple, list)):
+            raise TypeError(f"levels must be a tuple of ints of at least 1, got {self.levels!r}")
+        if not self.levels:
+            raise ValueError("levels must hold at least one int of at least 1, got an empty tuple")
+        object.__setattr__(self, "levels", _per_axis("levels", tuple(self.levels), self.ndim, minimum=1))
+
+    def grids(self) -> tuple[Adaptive, ...]:
+        """Return the levels as adaptive regions, in order."""
+        return tuple(Adaptive((n,) * self.ndim) for n in self.levels)
+
+    def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        self._check_shape(spatial_shape)
+        return (sum(n**self.ndim for n in self.levels),)
+
+    def cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> list[tuple[int, ...]]:
+        (position,) = self._check_index(output_index, spatial_shape)
+        for level, grid in zip(self.levels, self.grids()):
+            if position < level**self.ndim:
+                break
+            position -= level**self.ndim
+        index = []
+        for _ in range(self.ndim):
+            position, i = divmod(position, level)
+            index.insert(0, i)
+        return grid.cells(index, spatial_shape)
+
+
+@dataclass(frozen=True)
+class Rows(Regions):
+    """Each row of a 2-d map is one region: the output of an HxW map is Hx1."""
+
+    ndim = 2
+
+    def spans(self, spatial_shape: Sequence[int]) -> Spans:
+        height, width = self._check_shape(spatial_shape)
+        return tuple(range(i, i + 1) for i in range(height)), (range(width),)
+
+
+@dataclass(frozen=True)
+class Columns(Regions):
+    """Each column of a 2-d map is one region: the output of an HxW map is 1xW."""
+
+    ndim = 2
+
+    def spans(self, spatial_shape: Sequence[int]) -> Spans:
+        height, width = self._check_shape(spatial_shape)
+        return (range(height),), tuple(range(j, j + 1) for j in range(width))
+
+
+@dataclass(frozen=True)
+class Running(Regions):
+    """All cells of its row or column that a scan has met when it reaches a cell, the cell itself included.
+
+    `Running("up")` scans each column from the bottom to the top: the region of cell (i, j) is (H-1, j) ... (i, j), in
+    this order.  The output has the size of the map.  With max as the reducer this is corner pooling.
+
+    Args:
+        direction: the way the scan moves: "up", "down", "left" or "right".
+
+    Raises:
+        ValueError: `direction` is none of these.
+
+    Source: law2018.
+    """
+
+    direction: str
+    ndim = 2
+
+    def __post_init__(self) -> None:
+        if self.direction not in ("up", "down", "left", "right"):
+            raise ValueError(f'direction must be "up", "down", "left" or "right", got {self.direction!r}')
+
+    @property
+    def axis(self) -> int:
+        """The spatial axis along which the scan moves: 0 for up and down, 1 for left and right."""
+        return 0 if self.direction in ("up", "down") else 1
+
+    @property
+    def reverse(self) -> bool:
+        """Whether the scan moves from the last cell to the first."""
+        return self.direction in ("up", "left")
+
+    def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        return self._check_shape(spatial_shape)
+
+    def spans(self, spatial_shape: Sequence[int]) -> Spans:
+        shape = self._check_shape(spatial_shape)
+        spans = [tuple(range(i, i + 1) for i in range(n)) for n in shape]
+        n = shape[self.axis]
+        spans[self.axis] = tuple(range(n - 1, i - 1, -1) if self.reverse else range(i + 1) for i in range(n))
+        return tuple(spans)
+
+
+# --- stacks of windows -------------------------------------------------------------------------------------------
+
+
+class ReceptiveField(NamedTuple):
+    """What one output cell of a stack of windows sees, for each axis.
+
+    Output cell `i` sees the `size` input cells that begin at `start + i*jump`; `start` is negative if padding is seen.
+    """
+
+    size: tuple[int, ...]
+    jump: tuple[int, ...]
+    start: tuple[int, ...]
+
+
+def receptive_field(windows: Iterable[Window]) -> ReceptiveField:
+    """Return the receptive field of a stack of windows, first layer first (convolutions count as windows too).
+
+    Layer by layer: `size += (kernel_size - 1) * dilation * jump`, then `start -= padding * jump`, then
+    `jump *= stride`.  A layer's own stride does not widen its own field; it multiplies what later layers add.
+
+    Args:
+        windows: at least one Window; all of one rank.
+
+    Raises:
+        TypeError: an entry is not a Window.
+        ValueError: there is none, or their ranks disagree.
+
+    Source: araujo2019.
+    """
+    stack = list(windows)
+    if not all(isinstance(window, Window) for window in stack):
+        raise TypeError(f"windows must be a sequence of Window, got {stack!r}")
+    if len({window.ndim for window in stack}) != 1:
+        raise ValueError(f"windows must be at least one Window, all of one rank, got {stack!r}")
+    fields = []
+    for axis in range(stack[0].ndim):
+        size, jump, start = 1, 1, 0
+        for window in stack:
+            size += (window.kernel_size[axis] - 1) * window.dilation[axis] * jump
+            start -= window.padding[axis] * jump
+            jump *= window.stride[axis]
+        fields.append((size, jump, start))
+    return ReceptiveField(*(tuple(column) for column in zip(*fields)))

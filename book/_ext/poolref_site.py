@@ -1,0 +1,166 @@
+"""What the site does beyond Jupyter Book: light pages that fetch nothing from elsewhere, and a build that checks.
+
+- Notebooks run again when poolref or a question bank has changed, not only when their own text has.
+- A page that holds a live figure or a quiz loads the module of that name from poolref/teaching/, as a file of the site.
+- MathJax comes from an installed package, the icon font is cut down to the icons in use.
+- An image without alternative text is a warning, and `make site` makes warnings errors.
+- Links to the repository are made from the environment variable POOLREF_REPOSITORY, or not at all.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from html import escape
+from importlib.util import find_spec
+from pathlib import Path
+
+import pydata_sphinx_theme
+from bs4 import BeautifulSoup
+from fontTools import subset
+from sphinx.util import logging
+
+ROOT = Path(__file__).parents[2]
+TEACHING = ROOT / "poolref" / "teaching"
+REPOSITORY = os.environ.get("POOLREF_REPOSITORY", "").rstrip("/")
+PUBLISHED_BRANCH = "gh-pages"
+
+logger = logging.getLogger(__name__)
+
+
+def setup(app):
+    app.add_config_value(
+        "comments_config", None, ""
+    )  # Jupyter Book sets it, for an extension that this site leaves out
+    app.connect("config-inited", key_execution_cache)
+    app.connect("config-inited", link_repository)
+    app.connect("builder-inited", copy_assets)
+    app.connect("html-page-context", finish_page, priority=900)
+    app.connect("build-finished", finish_site)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def key_execution_cache(app, config):
+    """Keep executed notebooks under a digest of what they import: a change there is a new, empty cache.
+
+    Sphinx reads every page again because a setting has changed, so the API page follows its docstrings too.
+    """
+    files = [*ROOT.glob("poolref/**/*"), *ROOT.glob("book/quizzes/*"), ROOT / "requirements.txt"]
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        if file.is_file() and "__pycache__" not in file.parts:
+            digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    caches = Path(app.outdir).parent / ".jupyter_cache"
+    config.nb_execution_cache_path = str(caches / digest.hexdigest()[:16])
+    for old in set(caches.glob("*")) - {Path(config.nb_execution_cache_path)}:
+        shutil.rmtree(old)
+
+
+def link_repository(app, config):
+    """Turn on the buttons that lead to the repository, if it is known where that is."""
+    if not REPOSITORY:
+        return
+    config.html_theme_options |= {
+        "repository_url": REPOSITORY,
+        "repository_branch": "main",
+        "use_repository_button": True,
+        "use_edit_page_button": True,
+        "use_issues_button": True,
+        "launch_buttons": {
+            "notebook_interface": "jupyterlab",
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+        },
+    }
+
+
+def copy_assets(app):
+    """Put the modules of poolref.teaching and MathJax among the site's own files."""
+    static = Path(app.outdir) / "_static"
+    (static / "poolref").mkdir(parents=True, exist_ok=True)
+    for asset in [*TEACHING.glob("*.js"), *TEACHING.glob("*.css")]:
+        shutil.copy(asset, static / "poolref")
+    mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    if not (static / "mathjax").exists():
+        for part in ["output/chtml/fonts/woff-v2", "input/tex/extensions"]:
+            shutil.copytree(mathjax / part, static / "mathjax" / part)
+        shutil.copy(mathjax / "tex-chtml.js", static / "mathjax")
+
+
+def finish_page(app, pagename, templatename, context, doctree):
+    """Mend one page before it is written: its scripts, its description, its buttons; check its images."""
+    body = context.get("body", "")
+    for image in BeautifulSoup(body, "html.parser").find_all("img"):
+        if image.get("alt", "").strip() in ("", image["src"]) or image["alt"].startswith("../_images/"):
+            logger.warning("an image has no alternative text: %.120s", image, location=pagename)
+    # myst-nb writes all widgets' state into the page whether or not anything reads it.
+    scripts = context["script_files"]
+    scripts[:] = [script for script in scripts if "widget-state" not in script.attributes.get("type", "")]
+    # explorer.js, quiz.js and their style sheets go where an output carries data-poolref-explorer, data-poolref-quiz.
+    for asset in sorted(TEACHING.glob("*")):
+        if f"data-poolref-{asset.stem}" in body and asset.suffix == ".js":
+            app.add_js_file(f"poolref/{asset.name}", type="module")
+        if f"data-poolref-{asset.stem}" in body and asset.suffix == ".css":
+            app.add_css_file(f"poolref/{asset.name}")
+    # The summary's visible words are its name; this label would replace them.
+    context["body"] = body.replace(' aria-label="Toggle hidden content"', "")
+    if doctree is not None and (promise := first_paragraph(doctree)):
+        context["metatags"] = context.get("metatags", "") + f'\n<meta name="description" content="{escape(promise)}" />'
+    for group in context.get("header_buttons", []):
+        for button in group.get("buttons", []):
+            if button["text"] == "Colab":  # the published copy of a notebook begins by installing poolref
+                button["url"] = button["url"].replace("/blob/main/", f"/blob/{PUBLISHED_BRANCH}/_sources/")
+
+
+def first_paragraph(doctree):
+    """Return the text of the page's first paragraph, at most 160 characters of it."""
+    for node in doctree.findall():
+        if node.tagname == "paragraph":
+            text = " ".join(node.astext().split())
+            return text if len(text) <= 160 else text[:160].rsplit(" ", 1)[0] + " …"
+    return ""
+
+
+def finish_site(app, exception):
+    if exception or app._warncount:
+        # Otherwise the next build would skip the pages read this time and keep quiet about what is wrong with them.
+        (Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
+    if not exception and app.builder.name == "html":
+        keep_icons_in_use(Path(app.outdir))
+        if REPOSITORY:
+            install_poolref_in_downloads(Path(app.outdir))
+
+
+def keep_icons_in_use(site):
+    """Cut the theme's icon fonts (half a megabyte) down to the icons that pages, scripts and style sheets name."""
+    theme = Path(pydata_sphinx_theme.__file__).parent / "theme" / "pydata_sphinx_theme" / "static"
+    css = (theme / "styles" / "pydata-sphinx-theme.css").read_text("utf-8")
+    code = {}
+    for selectors, value in re.findall(r'((?:\.fa-[\w-]+:before,?)+)\{content:"\\([0-9a-f]+)"\}', css):
+        code |= dict.fromkeys(re.findall(r"fa-[\w-]+", selectors), int(value, 16))
+    sources = [*site.rglob("*.html"), *site.glob("_static/**/*theme.js")]
+    names = {name for file in sources for name in re.findall(r"\bfa-[\w-]+", file.read_text("utf-8"))}
+    keep = {code[name] for name in names & code.keys()}
+    keep |= {ord(icon) for icon in re.findall(r'--pst-icon-[\w-]+:"(.)"', css)}
+    fonts = Path("vendor/fontawesome/webfonts")
+    for font in (theme / fonts).glob("*.woff2"):
+        options = subset.Options(flavor="woff2", drop_tables=["GSUB"])
+        cut = subset.load_font(font, options)
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(unicodes=keep)
+        subsetter.subset(cut)
+        subset.save_font(cut, site / "_static" / fonts / font.name, options)
+    for unused in [*(site / "_static" / fonts).glob("*.ttf"), *site.glob("_static/scripts/fontawesome.js*")]:
+        unused.unlink()
+
+
+def install_poolref_in_downloads(site):
+    """Begin each published notebook with the cell that installs poolref, for Colab and for readers who download it."""
+    cell = {"cell_type": "code", "execution_count": None, "id": "install-poolref", "metadata": {}, "outputs": []}
+    cell["source"] = f'%pip install --quiet "poolref[torch,teaching] @ git+{REPOSITORY}"'
+    for path in site.glob("_sources/**/*.ipynb"):
+        notebook = json.loads(path.read_text("utf-8"))
+        if notebook["cells"][0].get("id") != cell["id"]:
+            notebook["cells"].insert(0, cell)
+            path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")

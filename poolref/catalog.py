@@ -1,0 +1,143 @@
+"""The table of operators, as plain data.  Whatever lists operators reads it: the gallery, the API page, the tests, the
+explorer's menu, the benchmark and :func:`poolref.torch.create_pool`.
+
+Nothing is imported until it is asked for: names are dotted strings, and :func:`resolve` turns one into the object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+__all__ = ["OPERATORS", "Operator", "Parameter", "get", "resolve"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of an operator's reducer: its name, its default, and in words which values it takes."""
+
+    name: str
+    default: Any
+    domain: str
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One row of the table.
+
+    Attributes:
+        name: the short name that `create_pool` and the explorer take, such as "max".
+        title: the name in prose.
+        kind: "reducer" if it works over every kind of regions; otherwise what it is, such as "corner" or "region".
+        paper: bibliography key of its source.
+        numpy: dotted name of the NumPy forward; its gradient is the same name with `_backward`.
+        torch: dotted name of the torch module; a reducer's lacks the ending 1d, 2d or 3d and its prefixed forms
+            `Adaptive...` and `Global...` stand beside it.  None if the torch column has no such module.
+        ndims: for which numbers of spatial axes the torch module exists.
+        definition: dotted name of the reducer in poolref.definition, or of a function of the parameters that gives it.
+        parameters: the parameters of the reducer.
+        chapter: the page of the book that explains it, or None.
+        explorer: whether the live figure offers it.
+    """
+
+    name: str
+    title: str
+    kind: str
+    paper: str
+    numpy: str
+    torch: str | None
+    ndims: tuple[int, ...] = (1, 2, 3)
+    definition: str | None = None
+    parameters: tuple[Parameter, ...] = ()
+    chapter: str | None = None
+    explorer: bool = False
+
+
+OPERATORS: tuple[Operator, ...] = (
+    Operator(
+        name="max",
+        title="Max pooling",
+        kind="reducer",
+        paper="zhou1988",
+        numpy="poolref.numpy.max_pool",
+        torch="poolref.torch.MaxPool",
+        definition="poolref.definition.maximum",
+        chapter="max-pooling",
+        explorer=True,
+    ),
+    Operator(
+        name="average",
+        title="Average pooling",
+        kind="reducer",
+        paper="lecun1998",
+        numpy="poolref.numpy.avg_pool",
+        torch="poolref.torch.AvgPool",
+        definition="poolref.definition.mean",
+        parameters=(
+            Parameter("count_include_pad", True, "True or False; windows only"),
+            Parameter("divisor_override", None, "None or an int of at least 1"),
+        ),
+        chapter="what-pooling-does",
+        explorer=True,
+    ),
+    Operator(
+        name="sum",
+        title="Sum pooling",
+        kind="reducer",
+        paper="lecun1998",
+        numpy="poolref.numpy.sum_pool",
+        torch="poolref.torch.SumPool",
+        definition="poolref.definition.total",
+        chapter="what-pooling-does",
+        explorer=True,
+    ),
+    Operator(
+        name="min",
+        title="Min pooling",
+        kind="reducer",
+        paper="zhou1988",
+        numpy="poolref.numpy.min_pool",
+        torch="poolref.torch.MinPool",
+        definition="poolref.definition.minimum",
+        chapter="max-pooling",
+        explorer=True,
+    ),
+    Operator(
+        name="lp",
+        title="Lp pooling",
+        kind="reducer",
+        paper="sermanet2012",
+        numpy="poolref.numpy.lp_pool",
+        torch="poolref.torch.LPPool",
+        definition="poolref.definition.lp_norm",
+        parameters=(Parameter("p", 2, "a number above 0, or inf"),),
+        chapter="what-pooling-does",
+        explorer=True,
+    ),
+    Operator(
+        name="soft",
+        title="SoftPool",
+        kind="reducer",
+        paper="stergiou2021",
+        numpy="poolref.numpy.soft_pool",
+        torch="poolref.torch.SoftPool",
+        definition="poolref.definition.soft_maximum",
+        chapter="softpool",
+        explorer=True,
+    ),
+)
+
+
+def get(name: str) -> Operator:
+    """Return the row called `name`; a ValueError that lists the names there are, if there is none."""
+    for row in OPERATORS:
+        if row.name == name:
+            return row
+    raise ValueError(f"name must be one of {', '.join(row.name for row in OPERATORS)}, got {name!r}")
+
+
+def resolve(dotted: str) -> Any:
+    """Return the object that a dotted name of the table stands for, importing its module."""
+    module, _, attribute = dotted.rpartition(".")
+    return getattr(import_module(module), attribute)

@@ -39,8 +39,8 @@ def avg_pool(
     divisor = _divisor(count_include_pad, divisor_override)
     x = as_numbers(x)
     if x.dtype == np.int64 and isinstance(regions, Window):
-        return apply(lambda planes, grid: _truncated(grid.sum(planes), divisor(grid)), x, regions)
-    return apply(lambda planes, grid: _divided(grid.sum(widen(planes)), divisor(grid)), as_floats(x), regions)
+        return apply(lambda planes, grid, out: _truncate(grid.sum(planes), divisor(grid), out), x, regions)
+    return apply(lambda planes, grid, out: _divide(grid.sum(widen(planes)), divisor(grid), out), as_floats(x), regions)
 
 
 def avg_pool_backward(
@@ -63,9 +63,11 @@ def avg_pool_backward(
     Formula: `dx[c] = sum of grad_output[o] / divisor[o] over the regions o that contain c`.
     """
     divisor = _divisor(count_include_pad, divisor_override)
-    return apply_backward(
-        lambda g, planes, grid: grid.spread(_divided(widen(g), divisor(grid))), grad_output, as_floats(x), regions
-    )
+
+    def backward(g: np.ndarray, planes: np.ndarray, grid: Grid, out: np.ndarray) -> None:
+        grid.spread(_divide(widen(g), divisor(grid)), out)
+
+    return apply_backward(backward, grad_output, as_floats(x), regions)
 
 
 def sum_pool(x: np.ndarray, regions: Regions) -> np.ndarray:
@@ -84,7 +86,7 @@ def sum_pool(x: np.ndarray, regions: Regions) -> np.ndarray:
 
     Formula: `y[o] = sum over c in region o of x[c]`; the average with a divisor of 1.
     """
-    return apply(lambda planes, grid: grid.sum(widen(planes)), as_numbers(x), regions)
+    return apply(lambda planes, grid, out: grid.sum(widen(planes), out), as_numbers(x), regions)
 
 
 def sum_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions) -> np.ndarray:
@@ -100,7 +102,7 @@ def sum_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions) 
 
     Formula: `dx[c] = sum of grad_output[o] over the regions o that contain c`.
     """
-    return apply_backward(lambda g, planes, grid: grid.spread(widen(g)), grad_output, as_floats(x), regions)
+    return apply_backward(lambda g, planes, grid, out: grid.spread(widen(g), out), grad_output, as_floats(x), regions)
 
 
 def _divisor(count_include_pad: bool, divisor_override: int | None) -> Callable[[Grid], np.ndarray]:
@@ -111,12 +113,12 @@ def _divisor(count_include_pad: bool, divisor_override: int | None) -> Callable[
     return lambda grid: grid.padded_counts if count_include_pad else grid.counts
 
 
-def _divided(sums: np.ndarray, divisor: np.ndarray) -> np.ndarray:
+def _divide(sums: np.ndarray, divisor: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     # 0/0, the mean of a region without cells, is NaN; that is its value, not a mistake to warn of.
     with np.errstate(invalid="ignore", divide="ignore"):
-        return sums / divisor.astype(sums.dtype)
+        return np.divide(sums, divisor.astype(sums.dtype), out=out)
 
 
-def _truncated(sums: np.ndarray, divisor: np.ndarray) -> np.ndarray:
+def _truncate(sums: np.ndarray, divisor: np.ndarray, out: np.ndarray) -> None:
     divisor = divisor.astype(sums.dtype)
-    return (sums - np.fmod(sums, divisor)) // divisor
+    np.floor_divide(sums - np.fmod(sums, divisor), divisor, out=out)

@@ -18,7 +18,7 @@ import numpy as np
 
 from poolref.regions import Pyramid, Regions, Running, Window, check_grad_shape, check_regions, check_spatial
 
-BLOCK_CELLS = 2**17  # cells of a block of planes; with float32 and its temporaries it fits into a 2 MiB cache
+BLOCK_CELLS = 2**17  # cells in a block of planes: with its temporaries it fits into a cache of 1 MiB
 
 
 class Grid:
@@ -34,23 +34,31 @@ class Grid:
     # The sweeps take the vertical axis first where the order is free: whole rows lie together in memory, and the
     # slower, strided pass along them then has less to do.
 
-    def max(self, x: np.ndarray) -> np.ndarray:
+    def max(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """The maximum over every region; NaN propagates; -inf (the lowest int) where a region is empty."""
-        for axis in self._axes:
-            x = self._reduce(np.maximum, x, axis, empty=lowest(x.dtype))
-        return x
+        return self._sweep(lambda x, axis, out: self._reduce(np.maximum, x, axis, lowest(x.dtype), out), x, out)
 
-    def sum(self, x: np.ndarray) -> np.ndarray:
+    def sum(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """The sum over every region."""
-        for axis in self._axes:
-            x = self._reduce(np.add, x, axis, empty=0)
-        return x
+        return self._sweep(lambda x, axis, out: self._reduce(np.add, x, axis, 0, out), x, out)
 
-    def spread(self, g: np.ndarray) -> np.ndarray:
+    def spread(self, g: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """The transpose of `sum`: every cell receives the sum of `g` over the regions it lies in."""
-        for axis in reversed(self._axes):
-            g = self._spread(g, axis)
-        return g
+        return self._sweep(self._spread, g, out, reverse=True)
+
+    def _sweep(self, step: Callable, x: np.ndarray, out: np.ndarray | None, reverse: bool = False) -> np.ndarray:
+        """Run `step` along every axis that has something to do; the last one writes to `out` if that is given."""
+        axes = [axis for axis in self._axes if not self._is_untouched(axis)]
+        if reverse:
+            axes.reverse()
+        for axis in axes[:-1]:
+            x = step(x, axis, None)
+        if axes:
+            return step(x, axes[-1], out)
+        if out is None:
+            return x
+        out[...] = x
+        return out
 
     def argmax(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The maximum over every region and the cell it comes from, as an index into the flattened map
@@ -59,26 +67,36 @@ class Grid:
         Ties go to the first cell met, in row-major order.  Hence the order of the axes: the first column of each row,
         then the first row.
         """
-        values, index = x, np.zeros(1, np.intp)
-        for axis in reversed(self._axes):
-            values, winner = self._argmax(values, axis)
-            if winner is None:
-                winner = np.arange(self.output_shape[axis]).reshape(-1, *(1,) * (-axis - 1))
-            elif index.ndim > 1:
-                index = np.take_along_axis(index, winner, axis)
-            index = index + winner * prod(self.spatial_shape[len(self.spatial_shape) + axis + 1 :])
+        values, number = self._argmax(x, np.greater)
+        if values.dtype.kind == "f" and np.isnan(np.sum(values)):  # rare (inf beside -inf does it too), and slower
+            values, number = self._argmax(x, _greater_or_nan)
+        index = self._number_offsets[number]
+        index += self._starts
         if self._has_empty:
-            index = np.where(self.counts == 0, -1, index)
-        return values, np.broadcast_to(index, values.shape)
+            index[:, self.counts == 0] = -1
+        return values, index
 
-    def scatter(self, g: np.ndarray, index: np.ndarray) -> np.ndarray:
-        """The transpose of `argmax`: every `g` is added to the cell that `index` names."""
+    def _argmax(self, x: np.ndarray, beats: Callable) -> tuple[np.ndarray, np.ndarray]:
+        """The maximum over every region and the number that its cell has within the region, in row-major order."""
+        values, cells = x, 1
+        number = np.zeros((1,) * x.ndim, np.min_scalar_type(prod(self._longest)))
+        for axis in reversed(self._axes):
+            if not self._is_untouched(axis):
+                number = np.broadcast_to(number, values.shape)
+                values, number = self._argmax_along(axis, values, number, number.dtype.type(cells), beats)
+            cells *= self._longest[axis]
+        return values, np.broadcast_to(number, values.shape)
+
+    def scatter(self, g: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
+        """The transpose of `argmax`: every `g` is added to the cell of `out` that `index` names."""
         if self._has_empty:
             g, index = np.where(self.counts == 0, 0, g), np.maximum(index, 0)
-        grad = np.zeros((len(g), prod(self.spatial_shape)), g.dtype)
-        offsets = np.arange(len(g)).reshape(-1, *(1,) * (g.ndim - 1)) * grad.shape[1]
-        np.add.at(grad.reshape(-1), (index + offsets).reshape(-1), g.reshape(-1))
-        return grad.reshape(len(g), *self.spatial_shape)
+        out[...] = 0
+        offsets = np.arange(len(g)) * prod(self.spatial_shape)
+        flat = out.reshape(-1)
+        np.add.at(flat, (index + offsets.reshape(-1, *(1,) * (g.ndim - 1))).reshape(-1), g.reshape(-1))
+        if not np.shares_memory(flat, out):
+            out[...] = flat.reshape(out.shape)
 
     def gather(self, plane: np.ndarray, fill: float) -> np.ndarray:
         """All cells of all regions of one map: (*spatial) -> (regions, cells of the largest), `fill` elsewhere."""
@@ -104,6 +122,35 @@ class Grid:
     @cached_property
     def _has_empty(self) -> bool:
         return any(len(span) == 0 for axis in self.spans for span in axis)
+
+    @cached_property
+    def _longest(self) -> tuple[int, ...]:
+        """Along each axis, one more than the largest number a cell can have within its region."""
+        if isinstance(self.regions, Window):
+            return self.regions.kernel_size
+        return tuple(max(len(span) for span in axis) for axis in self.spans)
+
+    # Cell number `t` of the region with output index `i` along an axis lies at `starts[i] + t * step`.  Flat indices
+    # are sums of such positions, so that they split into a part for the output cell and a part for the number.
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        flat = np.zeros((), np.intp)
+        for axis, n in enumerate(self.spatial_shape):
+            if isinstance(self.regions, Window):
+                starts = np.arange(self.output_shape[axis]) * self.regions.stride[axis] - self.regions.padding[axis]
+            else:
+                starts = np.array([span.start for span in self.spans[axis]])
+            flat = flat[..., None] * n + starts
+        return flat
+
+    @cached_property
+    def _number_offsets(self) -> np.ndarray:
+        flat = np.zeros((), np.intp)
+        for axis, n in enumerate(self.spatial_shape):
+            step = self.regions.dilation[axis] if isinstance(self.regions, Window) else self.spans[axis][0].step
+            flat = flat[..., None] * n + np.arange(self._longest[axis]) * step
+        return flat.reshape(-1)
 
     @cached_property
     def _cells(self) -> np.ndarray:
@@ -152,109 +199,117 @@ class Grid:
         w = self.regions
         return w.kernel_size[axis], w.stride[axis], w.padding[axis], w.dilation[axis]
 
-    def _reduce(self, ufunc: np.ufunc, x: np.ndarray, axis: int, empty: float) -> np.ndarray:
-        if self._is_untouched(axis):
-            return x
+    def _reduce(self, ufunc: np.ufunc, x: np.ndarray, axis: int, empty: float, out: np.ndarray | None) -> np.ndarray:
         if isinstance(self.regions, Running):
-            return _scan(ufunc.accumulate, x, axis, self.regions.reverse)
-        out = np.empty(_resized(x.shape, axis, self.output_shape[axis]), x.dtype)
+            return _scan(ufunc, x, axis, self.regions.reverse, out)
+        if out is None:
+            out = np.empty(_resized(x.shape, axis, self.output_shape[axis]), x.dtype)
         taps = self._taps(axis)
         if taps is None:
             for i, span in enumerate(self.spans[axis]):
                 ufunc.reduce(x[_along(axis, _as_slice(span))], axis, out=out[_along(axis, i)], initial=empty)
             return out
-        whole = [t for t in taps if t[0] == slice(0, out.shape[axis])]
-        rest = [t for t in taps if t[0] != slice(0, out.shape[axis])]
-        if len(whole) > 1:
-            ufunc(x[_along(axis, whole[0][1])], x[_along(axis, whole[1][1])], out=out)
-            rest += whole[2:]
+        everywhere = [inputs for outputs, inputs in taps if outputs == slice(0, out.shape[axis])]
+        rest = [tap for tap in taps if tap[0] != slice(0, out.shape[axis])]
+        if len(everywhere) > 1:
+            ufunc(x[_along(axis, everywhere[0])], x[_along(axis, everywhere[1])], out=out)
+            rest += [(slice(None), inputs) for inputs in everywhere[2:]]
         else:
-            out[...] = x[_along(axis, whole[0][1])] if whole else empty
+            out[...] = x[_along(axis, everywhere[0])] if everywhere else empty
         for outputs, inputs in rest:
             target = out[_along(axis, outputs)]
             ufunc(target, x[_along(axis, inputs)], out=target)
         return out
 
-    def _spread(self, g: np.ndarray, axis: int) -> np.ndarray:
-        if self._is_untouched(axis):
-            return g
+    def _spread(self, g: np.ndarray, axis: int, out: np.ndarray | None) -> np.ndarray:
         if isinstance(self.regions, Running):
-            return _scan(np.add.accumulate, g, axis, not self.regions.reverse)
-        out = np.zeros(_resized(g.shape, axis, self.spatial_shape[axis]), g.dtype)
+            return _scan(np.add, g, axis, not self.regions.reverse, out)
+        n, o = self.spatial_shape[axis], self.output_shape[axis]
+        if out is None:
+            out = np.empty(_resized(g.shape, axis, n), g.dtype)
         taps = self._taps(axis)
         if taps is None:
-            taps = [(slice(i, i + 1), _as_slice(span)) for i, span in enumerate(self.spans[axis])]
-        for outputs, inputs in taps:
-            out[_along(axis, inputs)] += g[_along(axis, outputs)]
+            taps, fresh, empty_from = [(slice(i, i + 1), _as_slice(r)) for i, r in enumerate(self.spans[axis])], 0, 0
+        else:
+            # The first `stride` taps of dense windows write to different cells, side by side: no need to add yet.
+            k, s, p, d = self._window_axis(axis)
+            fresh, empty_from = (s, max(0, o * s - p)) if d == 1 and k >= s else (0, 0)
+        out[_along(axis, slice(empty_from, None))] = 0
+        for t, (outputs, inputs) in enumerate(taps):
+            target = out[_along(axis, inputs)]
+            if t < fresh:
+                target[...] = g[_along(axis, outputs)]
+            else:
+                target += g[_along(axis, outputs)]
         return out
 
-    def _argmax(self, x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The maximum along one axis and the position of the first cell that attains it (None: nothing to choose)."""
-        if self._is_untouched(axis):
-            return x, None
-        if isinstance(self.regions, Running):
-            return self._argmax_scan(x, axis)
-        taps = self._taps(axis)
-        if taps is None or any(len(span) == 0 for span in self.spans[axis]):
-            return self._argmax_bins(x, axis)
-        k, s, p, d = self._window_axis(axis)
-        starts = np.arange(self.output_shape[axis]) * s - p
-        first = np.maximum(0, -(starts // d))  # the first tap inside the map
-        values, tap = _argmax_taps(x, axis, taps, first, beats=np.greater)
-        if np.isnan(np.sum(values)):  # rare (an inf and a -inf do it too), and twice the work
-            values, tap = _argmax_taps(x, axis, taps, first, beats=_greater_or_nan)
-        return values, tap * np.intp(d) + starts.reshape(-1, *(1,) * (-axis - 1))
+    # In the three functions below, `number` says for every cell of `x` which number the cell it was chosen from has
+    # along the later axes, and `cells` is how many numbers these axes have: along this axis, tap t adds `t * cells`.
 
-    def _argmax_bins(self, x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-        values = np.empty(_resized(x.shape, axis, self.output_shape[axis]), x.dtype)
-        winner = np.zeros(values.shape, np.intp)
-        for i, span in enumerate(self.spans[axis]):
-            if len(span) == 0:
-                values[_along(axis, i)] = lowest(x.dtype)
-                continue
-            cells = x[_along(axis, _as_slice(span))]
-            first = cells.argmax(axis, keepdims=True)  # the first NaN, if there is one
-            values[_along(axis, slice(i, i + 1))] = np.take_along_axis(cells, first, axis)
-            winner[_along(axis, slice(i, i + 1))] = span.start + first * span.step
+    def _argmax_along(self, axis, x, number, cells, beats):
+        if isinstance(self.regions, Running):
+            return self._argmax_scan(axis, x, cells)
+        taps = self._taps(axis)
+        if taps is None or self._has_empty:
+            return self._argmax_bins(axis, x, number, cells)
+        shape = _resized(x.shape, axis, self.output_shape[axis])
+        values, winner = np.empty(shape, x.dtype), np.empty(shape, number.dtype)
+        met = self.output_shape[axis]  # outputs from here on have met a tap; padding hides the first taps from others
+        for t, (outputs, inputs) in enumerate(taps):
+            candidate, source = x[_along(axis, inputs)], number[_along(axis, inputs)] + number.dtype.type(t) * cells
+            fresh = max(0, met - outputs.start) if t else met
+            if fresh:
+                first = _along(axis, slice(outputs.start, outputs.start + fresh))
+                values[first], winner[first] = (a[_along(axis, slice(0, fresh))] for a in (candidate, source))
+                met = outputs.start
+            if t:
+                later = _along(axis, slice(outputs.start + fresh, outputs.stop))
+                rest = _along(axis, slice(fresh, None))
+                best, chosen = values[later], winner[later]
+                # chosen = where(wins, source, chosen), which is slower: unsigned ints wrap around
+                source[rest] -= chosen
+                source[rest] *= beats(candidate[rest], best).view(np.uint8)
+                chosen += source[rest]
+                np.maximum(best, candidate[rest], out=best)
         return values, winner
 
-    def _argmax_scan(self, x: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
-        reverse, n = self.regions.reverse, x.shape[axis]
-        values = _scan(np.maximum.accumulate, x, axis, reverse)
-        met, best = (np.flip(a, axis) if reverse else a for a in (x, values))
+    def _argmax_bins(self, axis, x, number, cells):
+        shape = _resized(x.shape, axis, self.output_shape[axis])
+        values, winner = np.full(shape, lowest(x.dtype), x.dtype), np.zeros(shape, number.dtype)
+        for i, span in enumerate(self.spans[axis]):
+            if len(span) > 0:
+                here, inputs = _along(axis, slice(i, i + 1)), _along(axis, _as_slice(span))
+                first = x[inputs].argmax(axis, keepdims=True)  # the first NaN, if there is one
+                tap = first + (self._first_tap(axis, i) if isinstance(self.regions, Window) else 0)
+                values[here] = np.take_along_axis(x[inputs], first, axis)
+                winner[here] = np.take_along_axis(number[inputs], first, axis) + (tap * cells).astype(number.dtype)
+        return values, winner
+
+    def _first_tap(self, axis: int, i: int) -> int:
+        k, s, p, d = self._window_axis(axis)
+        return (self.spans[axis][i].start - (i * s - p)) // d
+
+    def _argmax_scan(self, axis, x, cells):
+        values = _scan(np.maximum, x, axis, self.regions.reverse)
+        met, best = (np.flip(a, axis) if self.regions.reverse else a for a in (x, values))
         now, before = met[_along(axis, slice(1, None))], best[_along(axis, slice(None, -1))]
         step = np.zeros(x.shape, np.intp)
         leads = _greater_or_nan(now, before) & (before == before)
-        step[_along(axis, slice(1, None))] = np.where(leads, np.arange(1, n).reshape(-1, *(1,) * (-axis - 1)), 0)
-        step = np.maximum.accumulate(step, axis)
-        return values, np.flip(n - 1 - step, axis) if reverse else step
-
-
-def _argmax_taps(x, axis, taps, first, beats):
-    # The first tap is taken as it is; each later one has to beat what is there, so that the first of equals wins.
-    shape = _resized(x.shape, axis, len(first))
-    values = np.empty(shape, x.dtype)
-    winner = np.empty(shape, np.min_scalar_type(len(taps)))
-    winner[...] = np.reshape(first, (-1, *(1,) * (-axis - 1)))
-    outputs, inputs = taps[0]
-    values[_along(axis, outputs)] = x[_along(axis, inputs)]
-    values[_along(axis, slice(0, outputs.start))] = lowest(x.dtype)
-    values[_along(axis, slice(outputs.stop, None))] = lowest(x.dtype)
-    for t, (outputs, inputs) in enumerate(taps[1:], start=1):
-        candidate, best = x[_along(axis, inputs)], values[_along(axis, outputs)]
-        np.copyto(winner[_along(axis, outputs)], winner.dtype.type(t), where=beats(candidate, best))
-        np.maximum(best, candidate, out=best)
-    return values, winner
+        column = (-1, *(1,) * (-axis - 1))
+        step[_along(axis, slice(1, None))] = np.where(leads, np.arange(1, x.shape[axis]).reshape(column), 0)
+        step = np.maximum.accumulate(step, axis) * int(cells)
+        return values, np.flip(step, axis) if self.regions.reverse else step
 
 
 def _greater_or_nan(candidate, best):
     return (candidate > best) | (candidate != candidate)
 
 
-def _scan(accumulate, x, axis, reverse):
-    if not reverse:
-        return accumulate(x, axis)
-    return np.flip(accumulate(np.flip(x, axis), axis), axis)
+def _scan(ufunc, x, axis, reverse, out=None):
+    if reverse:
+        x, out = np.flip(x, axis), None if out is None else np.flip(out, axis)
+    result = ufunc.accumulate(x, axis, out=out)
+    return np.flip(result, axis) if reverse else result
 
 
 def _along(axis, index):
@@ -279,9 +334,10 @@ def lowest(dtype: np.dtype) -> float | int:
 
 
 def apply(function: Callable, x: np.ndarray, regions: Regions, *dtypes: type) -> np.ndarray | tuple[np.ndarray, ...]:
-    """Run `function(planes, grid)` over blocks of planes and return its result, or its results, as whole arrays.
+    """Run `function(planes, grid, out)` over blocks of planes and return what it writes to `out`, as a whole array.
 
-    `dtypes` are those of the results.  Default: one result, in the dtype of `x`.
+    With `dtypes`, one for each of several results, it is `function(planes, grid, *outs)` and a tuple of arrays.
+    Default: one result, in the dtype of `x`.
     """
     spatial = check_spatial(x.shape, check_regions(regions).ndim)
     shape = x.shape[: x.ndim - len(spatial)] + regions.output_shape(spatial)
@@ -289,33 +345,32 @@ def apply(function: Callable, x: np.ndarray, regions: Regions, *dtypes: type) ->
     for grid, *parts in _grids(regions, spatial, *outs):
         targets = [(part, len(grid.output_shape)) for part in parts]
         for block, *rest in _blocks((x, len(spatial)), *targets):
-            results = function(block, grid)
-            for target, result in zip(rest, results if dtypes else (results,)):
-                target[...] = result
+            function(block, grid, *rest)
     return outs if dtypes else outs[0]
 
 
 def apply_backward(
-    function: Callable[..., np.ndarray],
+    function: Callable,
     grad_output: np.ndarray,
     x: np.ndarray,
     regions: Regions,
     *others: np.ndarray,
 ) -> np.ndarray:
-    """Run `function(grad_output, planes, grid, *others)` over blocks of planes and return the gradient of `x`.
+    """Run `function(grad_output, planes, grid, out, *others)` over blocks of planes and return the gradient of `x`.
 
     Each of `others` has the output's shape.  On a pyramid the gradients of the levels add up.
     """
     spatial = check_spatial(x.shape, check_regions(regions).ndim)
-    lead = x.shape[: x.ndim - len(spatial)]
     grad_output = np.asarray(grad_output, x.dtype)
-    check_grad_shape(grad_output.shape, lead + regions.output_shape(spatial))
-    grad = np.zeros(x.shape, x.dtype)
-    arrays = (grad_output, *others)
-    for grid, *parts in _grids(regions, spatial, *arrays):
+    check_grad_shape(grad_output.shape, x.shape[: x.ndim - len(spatial)] + regions.output_shape(spatial))
+    grad = np.empty(x.shape, x.dtype)
+    for level, (grid, *parts) in enumerate(_grids(regions, spatial, grad_output, *others)):
         outputs = [(part, len(grid.output_shape)) for part in parts]
-        for target, block, *rest in _blocks((grad, len(spatial)), (x, len(spatial)), *outputs):
-            target += function(rest[0], block, grid, *rest[1:])
+        for target, block, g, *rest in _blocks((grad, len(spatial)), (x, len(spatial)), *outputs):
+            part = np.empty_like(target) if level else target
+            function(g, block, grid, part, *rest)
+            if level:
+                target += part
     return grad
 
 

@@ -32,7 +32,7 @@ def lp_pool(x: np.ndarray, regions: Regions, p: float = 2) -> np.ndarray:
     scales a partial window up in ceil mode.
     """
     p = check_norm_type("p", p)
-    return apply(lambda planes, grid: _forward(widen(planes), grid, p), as_floats(x), regions)
+    return apply(lambda planes, grid, out: _forward(widen(planes), grid, out, p), as_floats(x), regions)
 
 
 def lp_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions, p: float = 2) -> np.ndarray:
@@ -51,9 +51,11 @@ def lp_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions, p
     Formula: `dx[c] = sum of grad_output[o] sign(x[c]) (|x[c]| / y[o])^(p-1)` over the regions o that contain c.
     """
     p = check_norm_type("p", p)
-    return apply_backward(
-        lambda g, planes, grid: _backward(widen(g), widen(planes), grid, p), grad_output, as_floats(x), regions
-    )
+
+    def backward(g: np.ndarray, planes: np.ndarray, grid: Grid, out: np.ndarray) -> None:
+        _backward(widen(g), widen(planes), grid, out, p)
+
+    return apply_backward(backward, grad_output, as_floats(x), regions)
 
 
 def _power(a: np.ndarray, p: float) -> np.ndarray:
@@ -67,32 +69,33 @@ def _root(a: np.ndarray, p: float) -> np.ndarray:
 # As in SoftPool: powers are the same for every region a cell lies in, and shared, while their sums stay in range.
 
 
-def _forward(x: np.ndarray, grid: Grid, p: float) -> np.ndarray:
+def _forward(x: np.ndarray, grid: Grid, out: np.ndarray, p: float) -> None:
     a = np.abs(x)
     if p == np.inf:
-        return np.maximum(grid.max(a), 0)
+        np.maximum(grid.max(a), 0, out=out)
+        return
     with np.errstate(all="ignore"):
         sums = grid.sum(_power(a, p))
-        y = _root(sums, p)
+        out[...] = _root(sums, p)
     for i in np.flatnonzero(~_safe(sums, a, grid)):
-        y[i] = _by_region(a[i], grid, p)[1].reshape(grid.output_shape)
-    return y
+        out[i] = _by_region(a[i], grid, p)[1].reshape(grid.output_shape)
 
 
-def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, p: float) -> np.ndarray:
+def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, p: float) -> None:
     a = np.abs(x)
     if p == np.inf:
-        return np.sign(x) * grid.scatter(g, grid.argmax(a)[1])
+        grid.scatter(g, grid.argmax(a)[1], out)
+        out *= np.sign(x)
+        return
     with np.errstate(all="ignore"):
         sums = grid.sum(_power(a, p))
         share = np.where(sums == 0, 0, g / _power(_root(sums, p), p - 1))
-        grad = np.sign(x) * np.where(a == 0, 0, _power(a, p - 1)) * grid.spread(share)
+        np.multiply(np.sign(x), np.where(a == 0, 0, _power(a, p - 1)) * grid.spread(share), out=out)
     for i in np.flatnonzero(~_safe(sums, a, grid)):
         cells, y = _by_region(a[i], grid, p)
         with np.errstate(all="ignore"):
             ratio = np.where((cells == 0) | (y == 0), 0, np.where(cells == y, 1, cells / y) ** (p - 1))
-        grad[i] = np.sign(x[i]) * grid.scatter_cells(g[i].reshape(-1, 1) * ratio)
-    return grad
+        out[i] = np.sign(x[i]) * grid.scatter_cells(g[i].reshape(-1, 1) * ratio)
 
 
 def _safe(sums: np.ndarray, a: np.ndarray, grid: Grid) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import apply, apply_backward, as_numbers
+from poolref.numpy.core import Grid, apply, apply_backward, as_numbers
 from poolref.regions import Regions, check_grad_shape
 
 
@@ -35,8 +35,8 @@ def max_pool(
     """
     x = as_numbers(x)
     if not return_indices:
-        return apply(lambda planes, grid: grid.max(planes), x, regions)
-    return apply(lambda planes, grid: grid.argmax(planes), x, regions, x.dtype, np.int64)
+        return apply(lambda planes, grid, out: grid.max(planes, out), x, regions)
+    return apply(_forward_with_indices, x, regions, x.dtype, np.int64)
 
 
 def max_pool_backward(
@@ -58,6 +58,14 @@ def max_pool_backward(
     """
     x = as_numbers(x)
     if indices is None:
-        return apply_backward(lambda g, planes, grid: grid.scatter(g, grid.argmax(planes)[1]), grad_output, x, regions)
+        return apply_backward(_backward, grad_output, x, regions)
     check_grad_shape(np.shape(indices), np.shape(grad_output), name="indices")
-    return apply_backward(lambda g, planes, grid, index: grid.scatter(g, index), grad_output, x, regions, indices)
+    return apply_backward(_backward, grad_output, x, regions, np.asarray(indices))
+
+
+def _forward_with_indices(x: np.ndarray, grid: Grid, out: np.ndarray, index: np.ndarray) -> None:
+    out[...], index[...] = grid.argmax(x)
+
+
+def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, index: np.ndarray | None = None) -> None:
+    grid.scatter(g, grid.argmax(x)[1] if index is None else index, out)

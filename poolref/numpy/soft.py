@@ -54,18 +54,17 @@ def soft_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions)
 # region by region.
 
 
-def _forward(x: np.ndarray, grid: Grid) -> np.ndarray:
+def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
     x = widen(x)
     with np.errstate(all="ignore"):
         e = np.exp(x)
         weight = grid.sum(e)
-        y = grid.sum(np.multiply(x, e, out=e)) / weight
-    for i in np.flatnonzero(~(sums_are_safe(weight) & all_finite(y))):
-        y[i] = _by_region(x[i], grid)[2].reshape(grid.output_shape)
-    return y
+        np.divide(grid.sum(np.multiply(x, e, out=e)), weight, out=out)
+    for i in _untamed(weight, out):
+        out[i] = _by_region(x[i], grid)[2].reshape(grid.output_shape)
 
 
-def _backward(g: np.ndarray, x: np.ndarray, grid: Grid) -> np.ndarray:
+def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
     x, g = widen(x), widen(g)
     with np.errstate(all="ignore"):
         e = np.exp(x)
@@ -73,12 +72,16 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid) -> np.ndarray:
         share = g / weight
         y = grid.sum(x * e) / weight
         # sum of g w (1 + x - y) = e * ((1 + x) * sum of g/weight - sum of g y/weight)
-        grad = e * ((1 + x) * grid.spread(share) - grid.spread(share * y))
-    for i in np.flatnonzero(~(sums_are_safe(weight) & all_finite(y))):
+        np.multiply(e, (1 + x) * grid.spread(share) - grid.spread(share * y), out=out)
+    for i in _untamed(weight, y):
         cells, w, y = _by_region(x[i], grid)
-        gap = np.where((w == 0) | (cells == y), 0, cells - y)  # inf - inf counts as no gap
-        grad[i] = grid.scatter_cells(g[i].reshape(-1, 1) * w * (1 + gap))
-    return grad
+        with np.errstate(invalid="ignore"):
+            gap = np.where((w == 0) | (cells == y), 0, cells - y)  # inf - inf counts as no gap
+        out[i] = grid.scatter_cells(g[i].reshape(-1, 1) * w * (1 + gap))
+
+
+def _untamed(weight: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(~(sums_are_safe(weight) & all_finite(y)))
 
 
 def _by_region(plane: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

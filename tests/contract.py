@@ -269,11 +269,11 @@ def opening(chapter):
 
 
 def question_bank(chapter):
-    from poolref.teaching import quiz
+    from poolref.teaching.quiz import QuizError, load
 
     try:
-        bank = quiz.load(chapter.book / "quizzes" / f"{chapter.slug}.yml")
-    except quiz.QuizError as error:
+        bank = load(chapter.book / "quizzes" / f"{chapter.slug}.yml")
+    except QuizError as error:
         return str(error).splitlines()
     complaints = []
     for part in ("preview", "review"):

@@ -44,17 +44,24 @@ def setup(app):
 def key_execution_cache(app, config):
     """Keep executed notebooks under a digest of what they import: a change there is a new, empty cache.
 
-    Sphinx reads every page again because a setting has changed, so the API page follows its docstrings too.
+    Sphinx reads every page again because a setting has changed, so the API page follows its docstrings too. A change in
+    the site's own machinery writes the pages again, by the same means, but runs nothing.
     """
-    files = [*ROOT.glob("poolref/**/*"), *ROOT.glob("book/quizzes/*"), ROOT / "requirements.txt"]
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        if file.is_file() and "__pycache__" not in file.parts:
-            digest.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
     caches = Path(app.outdir).parent / ".jupyter_cache"
-    config.nb_execution_cache_path = str(caches / digest.hexdigest()[:16])
+    config.nb_execution_cache_path = str(caches / digest("poolref/**/*", "book/quizzes/*", "requirements.txt"))
     for old in set(caches.glob("*")) - {Path(config.nb_execution_cache_path)}:
         shutil.rmtree(old)
+    config.html_context = config.html_context | {"machinery": digest("book/_ext/*", "book/_static/**/*")}
+
+
+def digest(*patterns):
+    """Return 16 hex digits that change when a file does, whichever of the patterns it is under."""
+    files = {file for pattern in patterns for file in ROOT.glob(pattern)}
+    total = hashlib.sha256()
+    for file in sorted(files):
+        if file.is_file() and "__pycache__" not in file.parts:
+            total.update(f"{file.relative_to(ROOT)}\0".encode() + file.read_bytes())
+    return total.hexdigest()[:16]
 
 
 def link_repository(app, config):
@@ -82,6 +89,7 @@ def copy_assets(app):
     for asset in [*TEACHING.glob("*.js"), *TEACHING.glob("*.css")]:
         shutil.copy(asset, static / "poolref")
     mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+    shutil.rmtree(static / "vendor", ignore_errors=True)  # cut fonts, which Sphinx would remark on replacing
     if not (static / "mathjax").exists():
         for part in ["output/chtml/fonts/woff-v2", "input/tex/extensions"]:
             shutil.copytree(mathjax / part, static / "mathjax" / part)
@@ -144,6 +152,7 @@ def keep_icons_in_use(site):
     keep = {code[name] for name in names & code.keys()}
     keep |= {ord(icon) for icon in re.findall(r'--pst-icon-[\w-]+:"(.)"', css)}
     fonts = Path("vendor/fontawesome/webfonts")
+    (site / "_static" / fonts).mkdir(parents=True, exist_ok=True)
     for font in (theme / fonts).glob("*.woff2"):
         options = subset.Options(flavor="woff2", drop_tables=["GSUB"])
         cut = subset.load_font(font, options)

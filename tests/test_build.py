@@ -1,0 +1,134 @@
+"""The build itself, on a book of two pages: it stops, loudly and every time, at what is wrong, and repeats no work."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+MACHINERY = ["_config.yml", "book/_ext", "book/_static", "book/_templates"]
+TOC = "format: jb-book\nroot: book/index\nchapters:\n  - file: book/chapter\n"
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A book with the real machinery, a first page, and a stand-in for poolref; `write_chapter` adds the chapter."""
+    for name in MACHINERY:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name)
+        else:
+            shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "_toc.yml").write_text(TOC)
+    (tmp_path / "book" / "index.md").write_text("# Book\n\nTwo pages.\n")
+    (tmp_path / "poolref").mkdir()
+    (tmp_path / "poolref" / "values.py").write_text("answer = 41\n")
+    write_chapter(tmp_path, "import sys; sys.path.insert(0, '..')\nfrom poolref.values import answer\nanswer")
+    return tmp_path
+
+
+def write_chapter(book, code, text="# Chapter\n\nA page that runs."):
+    def cell(kind, source, **more):
+        return {"cell_type": kind, "id": kind, "metadata": {}, "source": source, **more}
+
+    notebook = {
+        "cells": [cell("markdown", text), cell("code", code, execution_count=None, outputs=[])],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (book / "book" / "chapter.ipynb").write_text(json.dumps(notebook))
+
+
+def build(book, **environment):
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "-W", "-n", "--keep-going"]
+    environment = {k: v for k, v in os.environ.items() if k != "POOLREF_REPOSITORY"} | environment
+    result = subprocess.run(command, cwd=book, capture_output=True, text=True, env=environment)
+    return result.returncode, result.stdout + result.stderr
+
+
+def shown(book):
+    return (book / "_build" / "html" / "book" / "chapter.html").read_text()
+
+
+def test_a_failing_cell_stops_every_build_and_shows_its_traceback(book):
+    write_chapter(book, "window = []\nmax(window)")
+    for _ in range(2):
+        code, output = build(book)
+        assert code != 0
+        assert "chapter.ipynb" in output
+        assert "max(window)" in output and "max() arg is an empty sequence" in output
+
+
+@pytest.mark.parametrize(
+    "code, text, complaint",
+    [
+        ("1", "# Chapter\n\n[nowhere](other.ipynb)", "other.ipynb"),
+        ("1", "# Chapter\n\n[nowhere](index.md#no-such-place)", "no-such-place"),
+        ("1", "# Chapter\n\n![](../book/_static/favicon.svg)", "no alternative text"),
+        ("from IPython.display import HTML\nHTML('<img src=\"data:,\">')", "# Chapter\n\nText.", "no alternative text"),
+        ("import matplotlib.pyplot as plt\nplt.plot([1, 2]);", "# Chapter\n\nText.", "no alternative text"),
+        ("import sys\nprint('oh', file=sys.stderr)", "# Chapter\n\nText.", "stderr"),
+    ],
+)
+def test_what_is_wrong_with_a_page_stops_every_build(book, code, text, complaint):
+    write_chapter(book, code, text)
+    for _ in range(2):
+        returncode, output = build(book)
+        assert returncode != 0
+        assert complaint in output
+
+
+def test_a_second_build_runs_nothing_until_poolref_changes(book):
+    code, output = build(book)
+    assert code == 0, output
+    assert "Executing notebook" in output and ">41<" in shown(book).replace("\n", "")
+    code, output = build(book)
+    assert code == 0, output
+    assert "Executing notebook" not in output and "no targets are out of date" in output
+    (book / "poolref" / "values.py").write_text("answer = 42\n")
+    code, output = build(book)
+    assert code == 0, output
+    assert "Executing notebook" in output and ">42<" in shown(book).replace("\n", "")
+
+
+def test_a_changed_style_sheet_reaches_the_site_and_runs_nothing(book):
+    assert build(book)[0] == 0
+    with (book / "book" / "_static" / "poolref.css").open("a") as style:
+        style.write("/* new */")
+    code, output = build(book)
+    assert code == 0, output
+    assert "Executing notebook" not in output
+    assert "/* new */" in (book / "_build" / "html" / "_static" / "poolref.css").read_text()
+
+
+def test_repository_links_come_from_one_setting(book):
+    services = ["github.com/someone", "mybinder.org", "colab.research.google.com"]
+    assert build(book)[0] == 0
+    assert not any(service in shown(book) for service in services)
+    address = "https://github.com/someone/poolref"
+    code, output = build(book, POOLREF_REPOSITORY=address)
+    assert code == 0, output
+    for link in [
+        f"{address}/edit/main/book/chapter.ipynb",
+        f"{address}/issues/new?title=",
+        "https://mybinder.org/v2/gh/someone/poolref/main?urlpath=lab/tree/book/chapter.ipynb",
+        "https://colab.research.google.com/github/someone/poolref/blob/gh-pages/_sources/book/chapter.ipynb",
+    ]:
+        assert f'href="{link}' in shown(book), link
+    download = json.loads((book / "_build" / "html" / "_sources" / "book" / "chapter.ipynb").read_text())
+    assert f"git+{address}" in download["cells"][0]["source"]
+
+
+def test_modules_are_loaded_only_where_their_figure_is(book):
+    teaching = book / "poolref" / "teaching"
+    teaching.mkdir()
+    (teaching / "explorer.js").write_text("// the figure\n")
+    assert build(book)[0] == 0
+    assert "explorer.js" not in shown(book)
+    write_chapter(book, "from IPython.display import HTML\nHTML('<div data-poolref-explorer=\"{}\"></div>')")
+    assert build(book)[0] == 0
+    assert '<script type="module" src="../_static/poolref/explorer.js' in shown(book)

@@ -1,0 +1,145 @@
+"""The built site, read as files: nothing from elsewhere, words for every picture, links that lead somewhere, weight."""
+
+import gzip
+import re
+from functools import cache
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from bs4 import BeautifulSoup
+
+KB = 1000
+FETCHED = {
+    "script": "src",
+    "link": "href",
+    "img": "src",
+    "source": "src",
+    "iframe": "src",
+    "video": "src",
+    "audio": "src",
+}
+NOT_FETCHED = {"next", "prev", "search", "index", "canonical", "author", "license"}
+PICTURES = {".png", ".jpg", ".jpeg", ".svg", ".gif", ".webp"}
+
+
+@cache
+def parsed(file):
+    return BeautifulSoup(file.read_text("utf-8"), "html.parser")
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    pages = sorted(site.glob("*.html")) + sorted(site.glob("book/**/*.html"))
+    assert len(pages) > 5
+    return pages
+
+
+def fetched_by(page):
+    """Yield (tag, address) of everything that the page makes a browser fetch."""
+    for tag in parsed(page).find_all(list(FETCHED)):
+        address = tag.get(FETCHED[tag.name])
+        if address and not (tag.name == "link" and NOT_FETCHED & set(tag.get("rel", []))):
+            yield tag, address
+
+
+def test_no_page_fetches_from_another_host(pages):
+    foreign = [f"{page.name}: {tag}" for page in pages for tag, address in fetched_by(page) if urlsplit(address).netloc]
+    assert not foreign, "\n".join(foreign)
+
+
+def test_no_style_sheet_fetches_from_another_host(site, pages):
+    styles = {file: file.read_text("utf-8") for file in site.rglob("*.css")}
+    styles |= {page: "".join(style.text for style in parsed(page).find_all("style")) for page in pages}
+    foreign = [
+        f"{file.name}: {use}"
+        for file, style in styles.items()
+        for use in re.findall(r"""(?:url\(|@import)\s*["']?(?:https?:)?//[^)"';]*""", style)
+    ]
+    assert not foreign, "\n".join(foreign)
+
+
+def test_every_image_has_alternative_text(pages):
+    mute = [
+        f"{page.name}: {img!s:.200}"
+        for page in pages
+        for img in parsed(page).find_all("img")
+        if not img.get("alt", "").strip()
+    ]
+    assert not mute, "\n".join(mute)
+
+
+def test_every_page_has_a_description_and_one_title(pages):
+    for page in pages:
+        if page.parent.name == "book":
+            description = parsed(page).find("meta", attrs={"name": "description"})
+            assert description and description["content"].strip(), page.name
+            assert len(parsed(page).select("article h1")) == 1, page.name
+
+
+def test_ids_are_unique(pages):
+    for page in pages:
+        ids = [tag["id"] for tag in parsed(page).find_all(id=True)]
+        assert not {name for name in ids if ids.count(name) > 1}, page.name
+
+
+def test_internal_links_and_anchors_resolve(site, pages):
+    broken = []
+    for page in pages:
+        for link in parsed(page).find_all("a", href=True):
+            address = urlsplit(link["href"])
+            if address.scheme or address.netloc:
+                continue
+            target = (page.parent / unquote(address.path)).resolve() if address.path else page
+            if not target.is_file() or site not in target.parents:
+                broken.append(f"{page.name}: no file {link['href']}")
+            elif address.fragment and target.suffix == ".html":
+                name = unquote(address.fragment)
+                if not parsed(target).find(id=name) and not parsed(target).find("a", attrs={"name": name}):
+                    broken.append(f"{page.name}: no place {link['href']}")
+    assert not broken, "\n".join(broken)
+
+
+def test_every_notebook_can_be_downloaded(site, pages):
+    for notebook in site.parents[1].glob("book/*.ipynb"):
+        page = site / "book" / f"{notebook.stem}.html"
+        links = [link["href"] for link in parsed(page).find_all("a", href=True)]
+        assert any(link.endswith(f"_sources/book/{notebook.name}") for link in links), notebook.name
+
+
+def test_repository_links_are_live_or_absent(pages):
+    """Without POOLREF_REPOSITORY no page has a launch, edit or issue button."""
+    for page in pages:
+        for link in parsed(page).select(".article-header-buttons a[href]"):
+            assert link["href"] not in ("", "#", "None"), f"{page.name}: {link}"
+
+
+def compressed(file):
+    return len(gzip.compress(file.read_bytes(), 6))
+
+
+def files_of(page):
+    """Return the files that a browser fetches to show the page, pictures aside; fonts and modules included."""
+    found = {page}
+    for _, address in fetched_by(page):
+        found.add((page.parent / unquote(urlsplit(address).path)).resolve())
+    for file in list(found):
+        if file.suffix == ".css":
+            addresses = re.findall(r"""url\(["']?([^)"':]+)""", file.read_text("utf-8"))
+        elif file.suffix == ".js" and "mathjax" not in file.parts:
+            addresses = re.findall(r"""^import .* from ["'](\./[^"']+)""", file.read_text("utf-8"), re.M)
+        else:
+            continue
+        found |= {(file.parent / unquote(address.split("?")[0].split("#")[0])).resolve() for address in addresses}
+    if any("mathjax" in file.parts for file in found):
+        found |= set(page.parents[1].glob("_static/mathjax/output/chtml/fonts/woff-v2/MathJax_[MSZ]*.woff"))
+    return {file for file in found if file.is_file() and file.suffix not in PICTURES}
+
+
+def test_a_first_visit_and_the_next_page_are_light(pages):
+    weights = {page: {file: compressed(file) for file in files_of(page)} for page in pages}
+    for page, weight in weights.items():
+        assert sum(weight.values()) <= 800 * KB, f"{page.name}: {sum(weight.values())} bytes"
+    shared = set.intersection(*(set(weight) for page, weight in weights.items() if page.parent.name == "book"))
+    for page, weight in weights.items():
+        new = {file.name: size for file, size in weight.items() if file not in shared and "mathjax" not in file.parts}
+        assert sum(new.values()) <= 100 * KB, f"{page.name}: {new}"

@@ -1,0 +1,13 @@
+"""Packages that only the course needs, imported when they are first used."""
+
+from importlib import import_module
+from types import ModuleType
+
+
+def need(module: str) -> ModuleType:
+    """Import and return `module`; an ImportError that says how to install it if it is missing."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        package = module.partition(".")[0]
+        raise ImportError(f'poolref.teaching needs {package} here: pip install "poolref[teaching]"') from error

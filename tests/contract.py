@@ -126,7 +126,7 @@ def toc_order(root):
                 walk(value)
 
     walk(yaml.safe_load((Path(root) / "_toc.yml").read_text()))
-    return [f.stem for f in files if f.suffix == ".ipynb" or f.with_suffix(".ipynb").exists()]
+    return [f.stem for f in files if not f.with_suffix(".md").exists()]
 
 
 def headings(source):

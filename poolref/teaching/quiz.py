@@ -24,7 +24,7 @@ that is a number needs it. `holds` is an expression that must be true: it proves
 shown as it stands, in a fixed-width font. The answers are in the page: nobody is graded with these questions.
 """
 
-import ast
+import json
 import math
 import re
 from html import escape
@@ -34,6 +34,7 @@ from pathlib import Path
 import numpy as np
 
 from poolref.teaching import cards
+from poolref.teaching.extras import need
 
 REPOSITORY_BANKS = Path(__file__).parents[2] / "book" / "quizzes"
 INSTALLED_BANKS = Path(__file__).parent / "quizzes"
@@ -77,8 +78,7 @@ def bank_path(chapter):
 
 def load(path):
     """Return the bank in a file as a dict. Raises QuizError with everything that is wrong with it."""
-    import yaml
-
+    yaml = need("yaml")
     path = Path(path)
     try:
         bank = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -172,12 +172,12 @@ def value_of(answer):
     """
     plain = answer.strip().strip("`").replace("−", "-").replace("×", ",")
     plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", plain)
-    plain = re.sub(r"\bnan\b", "None", re.sub(r"\binf\b", "1e999", plain, flags=re.I), flags=re.I)
+    plain = re.sub(r"\bnan\b", "NaN", re.sub(r"\binf\b", "Infinity", plain), flags=re.IGNORECASE)
     try:
-        value = np.array(ast.literal_eval(plain), dtype=float)
-    except (ValueError, SyntaxError, TypeError):
+        value = json.loads(plain if plain.startswith("[") or "," not in plain else f"[{plain}]")
+        return np.array(value, dtype=float) if isinstance(value, (int, float, list)) else None
+    except (ValueError, TypeError):
         return None
-    return value if value.size else None
 
 
 def wrong_numbers(bank):

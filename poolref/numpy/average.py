@@ -40,7 +40,12 @@ def avg_pool(
     x = as_numbers(x)
     if x.dtype == np.int64 and isinstance(regions, Window):
         return apply(lambda planes, grid, out: _truncate(grid.sum(planes), divisor(grid), out), x, regions)
-    return apply(lambda planes, grid, out: _divide(grid.sum(widen(planes)), divisor(grid), out), as_floats(x), regions)
+
+    def forward(planes: np.ndarray, grid: Grid, out: np.ndarray) -> None:
+        wide = widen(planes)
+        _divide(grid.sum(wide, out if wide is planes else None), divisor(grid), out)
+
+    return apply(forward, as_floats(x), regions)
 
 
 def avg_pool_backward(

@@ -1,4 +1,4 @@
-"""The build itself, on a book of two pages: it stops, loudly and every time, at what is wrong, and repeats no work."""
+"""The build, on a book of one chapter: it stops, loudly and every time, at what is wrong, and repeats no work."""
 
 import json
 import os
@@ -11,12 +11,14 @@ import pytest
 from conftest import ROOT
 
 MACHINERY = ["_config.yml", "book/_ext", "book/_static", "book/_templates"]
-TOC = "format: jb-book\nroot: book/index\nchapters:\n  - file: book/chapter\n"
+TOC = "format: jb-book\nroot: book/index\nchapters:\n  - file: book/chapter\n  - file: book/bibliography\n"
+WORKS = """@article{zhou1988, author={Y.-T. Zhou and Chellappa, Rama}, title={Computation of optical flow},
+journal={ICNN}, year={1988}, pages={71--78}, doi={10.1109/ICNN.1988.23914}}"""
 
 
 @pytest.fixture
 def book(tmp_path):
-    """A book with the real machinery, a first page, and a stand-in for poolref; `write_chapter` adds the chapter."""
+    """A book of one chapter and one source, with the real machinery and a stand-in for poolref."""
     for name in MACHINERY:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, tmp_path / name)
@@ -24,6 +26,8 @@ def book(tmp_path):
             shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "_toc.yml").write_text(TOC)
     (tmp_path / "book" / "index.md").write_text("# Book\n\nTwo pages.\n")
+    (tmp_path / "book" / "bibliography.md").write_text("# Bibliography\n\nThe works.\n")
+    (tmp_path / "book" / "references.bib").write_text(WORKS)
     (tmp_path / "poolref").mkdir()
     (tmp_path / "poolref" / "values.py").write_text("answer = 41\n")
     write_chapter(tmp_path, "import sys; sys.path.insert(0, '..')\nfrom poolref.values import answer\nanswer")
@@ -68,6 +72,7 @@ def test_a_failing_cell_stops_every_build_and_shows_its_traceback(book):
     [
         ("1", "# Chapter\n\n[nowhere](other.ipynb)", "other.ipynb"),
         ("1", "# Chapter\n\n[nowhere](index.md#no-such-place)", "no-such-place"),
+        ("1", "# Chapter\n\n[Zhang 2019](bibliography.md#zhang2019)", "zhang2019"),
         ("1", "# Chapter\n\n![](../book/_static/favicon.svg)", "no alternative text"),
         ("from IPython.display import HTML\nHTML('<img src=\"data:,\">')", "# Chapter\n\nText.", "no alternative text"),
         ("import matplotlib.pyplot as plt\nplt.plot([1, 2]);", "# Chapter\n\nText.", "no alternative text"),
@@ -80,6 +85,16 @@ def test_what_is_wrong_with_a_page_stops_every_build(book, code, text, complaint
         returncode, output = build(book)
         assert returncode != 0
         assert complaint in output
+
+
+def test_the_bibliography_is_written_from_the_bib_file(book):
+    write_chapter(book, "1", "# Chapter\n\nAs [Zhou and Chellappa](bibliography.md#zhou1988) have it.")
+    code, output = build(book)
+    assert code == 0, output
+    assert 'href="bibliography.html#zhou1988"' in shown(book)
+    page = (book / "book" / "bibliography.md").read_text()
+    assert page.startswith("# Bibliography\n\nThe works.\n\n## zhou1988\n\nY.-T. Zhou and Rama Chellappa.")
+    assert "*Computation of optical flow*. ICNN, 71–78, 1988. [doi:10.1109/ICNN.1988.23914]" in page
 
 
 def test_a_second_build_runs_nothing_until_poolref_changes(book):

@@ -3,6 +3,7 @@
 - Notebooks run again when poolref or a question bank has changed, not only when their own text has.
 - A page that holds a live figure or a quiz loads the module of that name from poolref/teaching/, as a file of the site.
 - MathJax comes from an installed package, the icon font is cut down to the icons in use.
+- The bibliography's page is written from references.bib.
 - An image without alternative text is a warning, and `make site` makes warnings errors.
 - Links to the repository are made from the environment variable POOLREF_REPOSITORY, or not at all.
 """
@@ -16,6 +17,7 @@ from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 
+import bibliography
 import pydata_sphinx_theme
 from bs4 import BeautifulSoup
 from fontTools import subset
@@ -33,12 +35,18 @@ def setup(app):
     app.add_config_value(
         "comments_config", None, ""
     )  # Jupyter Book sets it, for an extension that this site leaves out
+    app.connect("config-inited", write_bibliography)
     app.connect("config-inited", key_execution_cache)
     app.connect("config-inited", link_repository)
     app.connect("builder-inited", copy_assets)
+    app.connect("autodoc-process-docstring", escape_shapes, priority=400)
     app.connect("html-page-context", finish_page, priority=900)
     app.connect("build-finished", finish_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def write_bibliography(app, config):
+    bibliography.write(Path(app.srcdir) / "book")
 
 
 def key_execution_cache(app, config):
@@ -94,6 +102,16 @@ def copy_assets(app):
         for part in ["output/chtml/fonts/woff-v2", "input/tex/extensions"]:
             shutil.copytree(mathjax / part, static / "mathjax" / part)
         shutil.copy(mathjax / "tex-chtml.js", static / "mathjax")
+
+
+def escape_shapes(app, what, name, thing, options, lines):
+    """Let stars and bars in docstrings mean themselves, as in (..., *spatial) and |x|; code and *emphasis* stay."""
+    kept = r"``.+?``|`[^`]+`|(?<!\w)\*(?=\w)[^*]*\w\*(?!\w)"
+    for number, paragraph in enumerate(paragraphs := "\n".join(lines).split("\n\n")):
+        if not paragraph.lstrip().startswith(">>>"):
+            escaped = re.sub(f"({kept})|([*|])", lambda found: found[1] or "\\" + found[2], paragraph, flags=re.S)
+            paragraphs[number] = escaped
+    lines[:] = "\n\n".join(paragraphs).split("\n")
 
 
 def finish_page(app, pagename, templatename, context, doctree):

@@ -137,8 +137,9 @@ class Grid:
     @cached_property
     def _starts(self) -> np.ndarray:
         flat = np.zeros((), np.intp)
-        for axis, n in enumerate(self.spatial_shape):
-            if isinstance(self.regions, Window):
+        for axis, n in zip(self._axes, self.spatial_shape):
+            # Along an axis that is passed over, every region is one cell and its number is 0, wherever a window begins.
+            if isinstance(self.regions, Window) and axis in self._busy_axes:
                 starts = np.arange(self.output_shape[axis]) * self.regions.stride[axis] - self.regions.padding[axis]
             else:
                 starts = np.array([span.start for span in self.spans[axis]])

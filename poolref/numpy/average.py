@@ -70,7 +70,8 @@ def avg_pool_backward(
     divisor = _divisor(count_include_pad, divisor_override)
 
     def backward(g: np.ndarray, planes: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-        grid.spread(_divide(widen(g), divisor(grid)), out)
+        # A region without cells has a divisor of 0 and passes nothing on.
+        grid.spread(_divide(widen(g), np.maximum(divisor(grid), 1)), out)
 
     return apply_backward(backward, grad_output, as_floats(x), regions)
 

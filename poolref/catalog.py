@@ -126,6 +126,16 @@ OPERATORS: tuple[Operator, ...] = (
         chapter="softpool",
         explorer=True,
     ),
+    Operator(
+        name="lse",
+        title="Log-mean-exp pooling",
+        kind="reducer",
+        paper="pinheiro2015",
+        numpy="poolref.numpy.lse_pool",
+        torch=None,
+        definition="poolref.definition.log_mean_exp",
+        parameters=(Parameter("r", 10, "a finite number above 0"),),
+    ),
 )
 
 

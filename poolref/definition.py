@@ -104,7 +104,8 @@ def log_mean_exp(r: float) -> Reducer:
         largest = maximum(values)
         if not math.isfinite(largest):
             return largest
-        return largest + math.log(mean([math.exp(r * (v - largest)) for v in values])) / r
+        # log1p of a mean of expm1 is log of a mean of exp, and keeps its digits where r (v - largest) is tiny.
+        return largest + math.log1p(mean([math.expm1(r * (v - largest)) for v in values])) / r
 
     return reduce
 

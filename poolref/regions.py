@@ -66,6 +66,15 @@ def check_norm_type(name: str, value: object) -> float:
     return float(value)
 
 
+def check_positive(name: str, value: object) -> float:
+    """Return `value` as a finite float above 0; a TypeError or ValueError that names `name` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a finite number above 0, got {value!r}")
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be above 0 and finite, got {value!r}")
+    return float(value)
+
+
 def check_ndim(ndim: object) -> int:
     """Return the number of spatial axes: 1, 2 or 3."""
     if check_int("ndim", ndim, 1) > 3:

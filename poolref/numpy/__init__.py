@@ -5,6 +5,7 @@
 
 from poolref.numpy.average import avg_pool, avg_pool_backward, sum_pool, sum_pool_backward
 from poolref.numpy.lp import lp_pool, lp_pool_backward
+from poolref.numpy.lse import lse_pool, lse_pool_backward
 from poolref.numpy.max import max_pool, max_pool_backward
 from poolref.numpy.min import min_pool, min_pool_backward
 from poolref.numpy.soft import soft_pool, soft_pool_backward
@@ -14,6 +15,8 @@ __all__ = [
     "avg_pool_backward",
     "lp_pool",
     "lp_pool_backward",
+    "lse_pool",
+    "lse_pool_backward",
     "max_pool",
     "max_pool_backward",
     "min_pool",

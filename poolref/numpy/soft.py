@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe, widen
+from poolref.numpy.softmax import softmax
 from poolref.regions import Regions
 
 
@@ -59,7 +60,7 @@ def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
     with np.errstate(all="ignore"):
         e = np.exp(x)
         weight = grid.sum(e)
-        np.divide(grid.sum(np.multiply(x, e, out=e)), weight, out=out)
+        np.divide(grid.sum(x * e), weight, out=out)
     for i in _untamed(weight, out):
         out[i] = _by_region(x[i], grid)[2].reshape(grid.output_shape)
 
@@ -87,9 +88,7 @@ def _untamed(weight: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _by_region(plane: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The cells of every region, their weights, and the weighted mean: (regions, cells), the same, (regions, 1)."""
     cells = grid.gather(plane, fill=-np.inf)
-    largest = cells.max(1, keepdims=True)
+    w = softmax(cells)
     with np.errstate(invalid="ignore"):
-        w = np.where(np.isinf(largest), cells == largest, np.exp(cells - largest))
-        w = w / w.sum(1, keepdims=True)
         y = np.where(w == 0, 0, w * cells).sum(1, keepdims=True)
     return cells, w, y

@@ -1,0 +1,121 @@
+"""Measure rows in this process: first the numbers, then the time, then the memory.
+
+`python -m benchmarks.measure one` reads nothing and prints one line of JSON for each row of that thread setting; the
+number of threads has to be settled before NumPy and torch are imported, so `python -m benchmarks` starts it anew for
+each setting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import time
+import tracemalloc
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from statistics import median
+
+import numpy as np
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.ours import OURS
+from benchmarks.peers import PEERS
+from benchmarks.runs import Run
+from benchmarks.work import QUICK, WORK, Row, arrays, label
+
+TOLERANCE = 1e-5  # of the largest magnitude; float32 sums of 12,544 cells, taken in another order, differ by less
+
+
+def measure(row: Row, seconds: float = 0.4, repetitions: int = 5) -> dict:
+    """Measure one row; at least `repetitions` runs of ours and of the peer's, and at least `seconds` in all."""
+    x, g = arrays(row)
+    ours, peer = OURS[row.ours](row, x, g), PEERS[row.peer](row, x, g)
+    difference = compare(ours(), peer())
+    ours_times, peer_times = interleave([ours, peer], seconds, repetitions)
+    peak, results = memory(ours)
+    per_element = 1e9 / x.size
+    return asdict(row) | {
+        "regions": label(row.regions),
+        "threads": torch.get_num_threads(),
+        "wrong": difference > TOLERANCE,
+        "difference": difference,
+        "ratio": min(peer_times) / min(ours_times),
+        "ours_ns": min(ours_times) * per_element,
+        "ours_median_ns": median(ours_times) * per_element,
+        "peer_ns": min(peer_times) * per_element,
+        "peer_median_ns": median(peer_times) * per_element,
+        "repetitions": len(ours_times),
+        "peak_bytes": peak,
+        "result_bytes": results,
+    }
+
+
+def compare(ours: Sequence, peer: Sequence) -> float:
+    """The largest difference between two sets of results, in units of the peer's largest magnitude."""
+    worst = 0.0
+    for a, b in zip(ours, peer, strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        if a.shape != b.shape:
+            return np.inf
+        worst = max(worst, float(np.abs(a - b).max() / np.abs(b).max()))
+    return worst
+
+
+def interleave(runs: Sequence[Run], seconds: float, repetitions: int) -> list[list[float]]:
+    """Time runs in turn, so that a noisy moment of the machine strikes all of them.
+
+    Each run allocates its results anew, as it would in use.  They are freed with the clock stopped.
+    """
+    times = [[] for _ in runs]
+    while len(times[0]) < repetitions or sum(map(sum, times)) < seconds:
+        for run, taken in zip(runs, times, strict=True):
+            start = time.perf_counter()
+            result = run()
+            taken.append(time.perf_counter() - start)
+            del result
+    return times
+
+
+def memory(run: Run) -> tuple[int, int]:
+    """The most bytes that one run held at a time, its results included and its inputs not; and those of the results.
+
+    NumPy reports its allocations to tracemalloc, and torch its own to its profiler.  Where a run uses both, the sum of
+    their two peaks is an upper bound.
+    """
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        tracemalloc.start()
+        result = run()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    held = most = 0
+    events = (e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]")
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        held += event.nbytes()
+        most = max(most, held)
+    return peak + most, sum(a.nbytes for a in result)
+
+
+def select(threads: str, only: Iterable[str] = (), quick: bool = False) -> list[Row]:
+    """The rows of a thread setting of which every word of `only` is one of the fields; small ones if `quick`."""
+    rows = [row for row in WORK if row.threads == threads]
+    rows = [row for row in rows if all(word in map(str, asdict(row).values()) for word in only)]
+    if quick:  # too small for the targets
+        rows = list(dict.fromkeys(replace(row, shape=QUICK, target=None) for row in rows))
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("threads", choices=("one", "default"))
+    parser.add_argument("--only", nargs="*", default=())
+    parser.add_argument("--quick", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.threads == "one":
+        torch.set_num_threads(1)
+    gc.disable()
+    for row in select(arguments.threads, arguments.only, arguments.quick):
+        limits = {"seconds": 0, "repetitions": 1} if arguments.quick else {}
+        print(json.dumps(measure(row, **limits)), flush=True)
+        gc.collect()

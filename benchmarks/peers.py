@@ -1,0 +1,82 @@
+"""Others' implementations of the same operators.
+
+`torch` is torch.nn's own module; `composition` is what one would write with torch's operators where torch.nn has none;
+`onnxruntime` is ONNX Runtime.  To add an operator to a peer, add a line to its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.runs import Run, onnxruntime_run, torch_run
+from benchmarks.work import Row
+from poolref.regions import Adaptive, Pyramid, Regions, Running, Whole, Window
+
+Pool = Callable[[Tensor], Tensor]
+
+
+def _torch_module(window: type[nn.Module], adaptive: type[nn.Module]) -> Callable[[Regions], Pool]:
+    def build(regions: Regions) -> Pool:
+        match regions:
+            case Window(kernel_size=k, stride=s, padding=p):
+                return window(k, s, p)
+            case Adaptive(output_size=o):
+                return adaptive(o)
+            case Whole():
+                return adaptive(1)
+            case Pyramid():
+                levels = [adaptive(grid.output_size) for grid in regions.grids()]
+                return lambda x: torch.cat([level(x).flatten(2) for level in levels], -1)
+        raise ValueError(f"regions must be Window, Adaptive, Whole or Pyramid, got {regions!r}")
+
+    return build
+
+
+_max = _torch_module(nn.MaxPool2d, nn.AdaptiveMaxPool2d)
+_average = _torch_module(nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+
+
+def _composed_max(regions: Regions) -> Pool:
+    if not isinstance(regions, Running):
+        return _max(regions)
+    axis = regions.axis - 2
+    if not regions.reverse:
+        return lambda x: x.cummax(axis).values
+    return lambda x: x.flip(axis).cummax(axis).values.flip(axis)
+
+
+def _composed_soft(regions: Regions) -> Pool:
+    mean = _average(regions)
+
+    def pool(x: Tensor) -> Tensor:
+        weight = x.exp()
+        return mean(weight * x) / mean(weight)
+
+    return pool
+
+
+TORCH = {"max": _max, "average": _average}
+COMPOSITION = {"max": _composed_max, "soft": _composed_soft}
+ONNX = {"max": ("MaxPool", {}), "average": ("AveragePool", {"count_include_pad": 1})}
+
+
+def torch_nn(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
+    return torch_run(TORCH[row.operator](row.regions), row, x, g)
+
+
+def composition(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
+    return torch_run(COMPOSITION[row.operator](row.regions), row, x, g)
+
+
+def onnxruntime(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
+    w = row.regions
+    operator, attributes = ONNX[row.operator]
+    window = {"kernel_shape": w.kernel_size, "strides": w.stride, "pads": 2 * w.padding}
+    return onnxruntime_run(operator, window | attributes, row, x, g)
+
+
+PEERS = {"torch": torch_nn, "composition": composition, "onnxruntime": onnxruntime}

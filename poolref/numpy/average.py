@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_numbers, widen
+from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_numbers
 from poolref.regions import Regions, Window, check_flag, check_int
 
 
@@ -42,8 +42,7 @@ def avg_pool(
         return apply(lambda planes, grid, out: _truncate(grid.sum(planes), divisor(grid), out), x, regions)
 
     def forward(planes: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-        wide = widen(planes)
-        _divide(grid.sum(wide, out if wide is planes else None), divisor(grid), out)
+        _divide(grid.sum(planes, out), divisor(grid), out)
 
     return apply(forward, as_floats(x), regions)
 
@@ -71,7 +70,7 @@ def avg_pool_backward(
 
     def backward(g: np.ndarray, planes: np.ndarray, grid: Grid, out: np.ndarray) -> None:
         # A region without cells has a divisor of 0 and passes nothing on.
-        grid.spread(_divide(widen(g), np.maximum(divisor(grid), 1)), out)
+        grid.spread(_divide(g, np.maximum(divisor(grid), 1)), out)
 
     return apply_backward(backward, grad_output, as_floats(x), regions)
 
@@ -92,7 +91,7 @@ def sum_pool(x: np.ndarray, regions: Regions) -> np.ndarray:
 
     Formula: `y[o] = sum over c in region o of x[c]`; the average with a divisor of 1.
     """
-    return apply(lambda planes, grid, out: grid.sum(widen(planes), out), as_numbers(x), regions)
+    return apply(lambda planes, grid, out: grid.sum(planes, out), as_numbers(x), regions)
 
 
 def sum_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions) -> np.ndarray:
@@ -108,7 +107,7 @@ def sum_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions) 
 
     Formula: `dx[c] = sum of grad_output[o] over the regions o that contain c`.
     """
-    return apply_backward(lambda g, planes, grid, out: grid.spread(widen(g), out), grad_output, as_floats(x), regions)
+    return apply_backward(lambda g, planes, grid, out: grid.spread(g, out), grad_output, as_floats(x), regions)
 
 
 def _divisor(count_include_pad: bool, divisor_override: int | None) -> Callable[[Grid], np.ndarray]:

@@ -69,7 +69,7 @@ class Grid:
         then the first row.
         """
         values, number = self._argmax(x, np.greater)
-        if values.dtype.kind == "f" and np.isnan(np.sum(values)):  # rare (inf beside -inf does it too), and slower
+        if values.dtype.kind == "f" and np.isnan(np.min(values)):  # rare, and slower
             values, number = self._argmax(x, _greater_or_nan)
         index = self._number_offsets[number]
         index += self._starts
@@ -89,9 +89,9 @@ class Grid:
         return values, np.broadcast_to(number, values.shape)
 
     def scatter(self, g: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
-        """The transpose of `argmax`: every `g` is added to the cell of `out` that `index` names."""
-        if self._has_empty:
-            g, index = np.where(self.counts == 0, 0, g), np.maximum(index, 0)
+        """The transpose of `argmax`: every `g` is added to the cell of `out` that `index` names (-1: to none)."""
+        if index.min() < 0:
+            g, index = np.where(index < 0, 0, g), np.maximum(index, 0)
         out[...] = 0
         offsets = np.arange(len(g)) * prod(self.spatial_shape)
         flat = out.reshape(-1)
@@ -358,7 +358,7 @@ def apply(function: Callable, x: np.ndarray, regions: Regions, *dtypes: type) ->
     """Run `function(planes, grid, out)` over blocks of planes and return what it writes to `out`, as a whole array.
 
     With `dtypes`, one for each of several results, it is `function(planes, grid, *outs)` and a tuple of arrays.
-    Default: one result, in the dtype of `x`.
+    Default: one result, in the dtype of `x`.  float16 reaches `function` as float32; its results are rounded once.
     """
     spatial = check_spatial(x.shape, check_regions(regions).ndim)
     shape = x.shape[: x.ndim - len(spatial)] + regions.output_shape(spatial)
@@ -366,7 +366,11 @@ def apply(function: Callable, x: np.ndarray, regions: Regions, *dtypes: type) ->
     for grid, *parts in _grids(regions, spatial, *outs):
         targets = [(part, len(grid.output_shape)) for part in parts]
         for block, *rest in _blocks((x, len(spatial)), *targets):
-            function(block, grid, *rest)
+            rooms = [_room(target) for target in rest]
+            function(_widen(block), grid, *rooms)
+            for target, room in zip(rest, rooms):
+                if room is not target:
+                    target[...] = room
     return outs if dtypes else outs[0]
 
 
@@ -379,19 +383,25 @@ def apply_backward(
 ) -> np.ndarray:
     """Run `function(grad_output, planes, grid, out, *others)` over blocks of planes and return the gradient of `x`.
 
-    Each of `others` has the output's shape.  On a pyramid the gradients of the levels add up.
+    Each of `others` has the output's shape.  On a pyramid the gradients of the levels add up.  float16 reaches
+    `function` as float32; the gradient is rounded once.
     """
     spatial = check_spatial(x.shape, check_regions(regions).ndim)
-    grad_output = np.asarray(grad_output, x.dtype)
+    grad_output = as_numbers(grad_output, name="grad_output").astype(x.dtype, copy=False)
     check_grad_shape(grad_output.shape, x.shape[: x.ndim - len(spatial)] + regions.output_shape(spatial))
     grad = np.empty(x.shape, x.dtype)
-    for level, (grid, *parts) in enumerate(_grids(regions, spatial, grad_output, *others)):
-        outputs = [(part, len(grid.output_shape)) for part in parts]
-        for target, block, g, *rest in _blocks((grad, len(spatial)), (x, len(spatial)), *outputs):
-            part = np.empty_like(target) if level else target
-            function(g, block, grid, part, *rest)
+    grids, *parts = zip(*_grids(regions, spatial, grad_output, *others))
+    outputs = [(part, len(grid.output_shape)) for levels in parts for grid, part in zip(grids, levels)]
+    for target, block, *rest in _blocks((grad, len(spatial)), (x, len(spatial)), *outputs):
+        block, total = _widen(block), _room(target)
+        for level, grid in enumerate(grids):
+            g, *own = rest[level :: len(grids)]
+            part = np.empty_like(total) if level else total
+            function(_widen(g), block, grid, part, *own)
             if level:
-                target += part
+                total += part
+        if total is not target:
+            target[...] = total
     return grad
 
 
@@ -429,11 +439,11 @@ def _mergeable(a: np.ndarray, lead: int) -> bool:
     return all(a.strides[i] == a.strides[i + 1] * a.shape[i + 1] for i in range(lead - 1))
 
 
-def as_numbers(x: np.ndarray) -> np.ndarray:
-    """Return `x` as an array of ints or floats; a TypeError for anything else."""
+def as_numbers(x: np.ndarray, name: str = "x") -> np.ndarray:
+    """Return `x` as an array of ints or floats; a TypeError that calls it `name` for anything else."""
     x = np.asarray(x)
     if x.dtype.kind not in "iuf":
-        raise TypeError(f"x must hold ints or floats, got dtype {x.dtype}")
+        raise TypeError(f"{name} must hold ints or floats, got dtype {x.dtype}")
     return x
 
 
@@ -445,9 +455,14 @@ def as_floats(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def widen(x: np.ndarray) -> np.ndarray:
-    """float16 as float32, in which its sums are formed; everything else as it is."""
+def _widen(x: np.ndarray) -> np.ndarray:
+    """float16 as float32; everything else as it is."""
     return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def _room(target: np.ndarray) -> np.ndarray:
+    """Room for a result: `target` itself, or a float32 array of its shape if it is float16."""
+    return np.empty(target.shape, np.float32) if target.dtype == np.float16 else target
 
 
 def sums_are_safe(sums: np.ndarray) -> np.ndarray:

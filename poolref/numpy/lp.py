@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe, widen
+from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe
 from poolref.regions import Regions, check_norm_type
 
 
@@ -32,7 +32,7 @@ def lp_pool(x: np.ndarray, regions: Regions, p: float = 2) -> np.ndarray:
     scales a partial window up in ceil mode.
     """
     p = check_norm_type("p", p)
-    return apply(lambda planes, grid, out: _forward(widen(planes), grid, out, p), as_floats(x), regions)
+    return apply(lambda planes, grid, out: _forward(planes, grid, out, p), as_floats(x), regions)
 
 
 def lp_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions, p: float = 2) -> np.ndarray:
@@ -53,7 +53,7 @@ def lp_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions, p
     p = check_norm_type("p", p)
 
     def backward(g: np.ndarray, planes: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-        _backward(widen(g), widen(planes), grid, out, p)
+        _backward(g, planes, grid, out, p)
 
     return apply_backward(backward, grad_output, as_floats(x), regions)
 

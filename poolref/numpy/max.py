@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
-from poolref.numpy.core import Grid, apply, apply_backward, as_numbers
-from poolref.regions import Regions, check_grad_shape
+from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_numbers
+from poolref.regions import Regions, check_grad_shape, check_regions
 
 
 def max_pool(
@@ -51,16 +53,25 @@ def max_pool_backward(
         indices: what `max_pool(..., return_indices=True)` returned.  Default: found again from `x`.
 
     Raises:
-        TypeError: as `max_pool`.
-        ValueError: as `max_pool`, or `grad_output` or `indices` does not have the output's shape.
+        TypeError: as `max_pool`; ints have no gradient.  `indices` does not hold ints.
+        ValueError: as `max_pool`, or `grad_output` or `indices` does not have the output's shape, or an index lies
+            outside the map.
 
     Formula: `dx[c] = sum of grad_output[o] over the regions o whose first maximum is c`.
     """
-    x = as_numbers(x)
+    x = as_floats(x)
     if indices is None:
         return apply_backward(_backward, grad_output, x, regions)
-    check_grad_shape(np.shape(indices), np.shape(grad_output), name="indices")
-    return apply_backward(_backward, grad_output, x, regions, np.asarray(indices))
+    indices = np.asarray(indices)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"indices must hold ints, got dtype {indices.dtype}")
+    check_grad_shape(indices.shape, np.shape(grad_output), name="indices")
+    cells = prod(x.shape[x.ndim - check_regions(regions).ndim :])
+    if indices.size and not -1 <= indices.min() <= indices.max() < cells:
+        raise ValueError(
+            f"indices must lie between 0 and {cells - 1} (-1: no cell), got {indices.min()} to {indices.max()}"
+        )
+    return apply_backward(_backward, grad_output, x, regions, indices)
 
 
 def _forward_with_indices(x: np.ndarray, grid: Grid, out: np.ndarray, index: np.ndarray) -> None:

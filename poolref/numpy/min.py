@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import as_numbers
-from poolref.numpy.max import max_pool, max_pool_backward
+from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_numbers
+from poolref.numpy.max import max_pool_backward
 from poolref.regions import Regions
 
 
@@ -29,10 +29,12 @@ def min_pool(
         TypeError: `x` is not numeric, or `regions` is not a kind of regions.
         ValueError: `x` has too few axes or an empty spatial axis, or a region does not fit.
 
-    Formula: `y[o] = min over c in region o of x[c]`, computed as `-max_pool(-x)`.
+    Formula: `y[o] = min over c in region o of x[c]`, computed as `-max(-x)`.
     """
-    result = max_pool(_upside_down(as_numbers(x)), regions, return_indices)
-    return (_upside_down(result[0]), result[1]) if return_indices else _upside_down(result)
+    x = as_numbers(x)
+    if not return_indices:
+        return apply(_forward, x, regions)
+    return apply(_forward_with_indices, x, regions, x.dtype, np.int64)
 
 
 def min_pool_backward(
@@ -47,12 +49,28 @@ def min_pool_backward(
         indices: what `min_pool(..., return_indices=True)` returned.  Default: found again from `x`.
 
     Raises:
-        TypeError: as `min_pool`.
-        ValueError: as `min_pool`, or `grad_output` or `indices` does not have the output's shape.
+        TypeError: as `min_pool`; ints have no gradient.  `indices` does not hold ints.
+        ValueError: as `min_pool`, or `grad_output` or `indices` does not have the output's shape, or an index lies
+            outside the map.
 
     Formula: `dx[c] = sum of grad_output[o] over the regions o whose first minimum is c`.
     """
-    return max_pool_backward(grad_output, _upside_down(as_numbers(x)), regions, indices)
+    if indices is not None:
+        return max_pool_backward(grad_output, x, regions, indices)
+    return apply_backward(_backward, grad_output, as_floats(x), regions)
+
+
+def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
+    out[...] = _upside_down(grid.max(_upside_down(x)))
+
+
+def _forward_with_indices(x: np.ndarray, grid: Grid, out: np.ndarray, index: np.ndarray) -> None:
+    largest, index[...] = grid.argmax(_upside_down(x))
+    out[...] = _upside_down(largest)
+
+
+def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
+    grid.scatter(g, grid.argmax(_upside_down(x))[1], out)
 
 
 def _upside_down(x: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe, widen
+from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe
 from poolref.numpy.softmax import softmax
 from poolref.regions import Regions
 
@@ -56,7 +56,6 @@ def soft_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions)
 
 
 def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-    x = widen(x)
     with np.errstate(all="ignore"):
         e = np.exp(x)
         weight = grid.sum(e)
@@ -66,7 +65,6 @@ def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-    x, g = widen(x), widen(g)
     with np.errstate(all="ignore"):
         e = np.exp(x)
         weight = grid.sum(e)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe, widen
+from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe
 from poolref.numpy.softmax import softmax
 from poolref.regions import Regions, check_positive
 
@@ -36,7 +36,7 @@ def lse_pool(x: np.ndarray, regions: Regions, r: float = 10) -> np.ndarray:
     Source: pinheiro2015.
     """
     r = check_positive("r", r)
-    return apply(lambda planes, grid, out: _forward(widen(planes), grid, r, out), as_floats(x), regions)
+    return apply(lambda planes, grid, out: _forward(planes, grid, r, out), as_floats(x), regions)
 
 
 def lse_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions, r: float = 10) -> np.ndarray:
@@ -55,7 +55,7 @@ def lse_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions, 
     """
     r = check_positive("r", r)
     return apply_backward(
-        lambda g, planes, grid, out: _backward(widen(g), widen(planes), grid, r, out),
+        lambda g, planes, grid, out: _backward(g, planes, grid, r, out),
         grad_output,
         as_floats(x),
         regions,

@@ -136,6 +136,16 @@ OPERATORS: tuple[Operator, ...] = (
         definition="poolref.definition.log_mean_exp",
         parameters=(Parameter("r", 10, "a finite number above 0"),),
     ),
+    Operator(
+        name="gem",
+        title="Generalized-mean pooling",
+        kind="reducer",
+        paper="radenovic2019",
+        numpy="poolref.numpy.gem_pool",
+        torch=None,
+        definition="poolref.definition.generalized_mean",
+        parameters=(Parameter("p", 3, "a finite number above 0"), Parameter("eps", 1e-6, "a finite number above 0")),
+    ),
 )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from poolref.regions import Regions, check_regions, check_spatial
 
-__all__ = ["log_mean_exp", "lp_norm", "maximum", "mean", "minimum", "pool", "soft_maximum", "total"]
+__all__ = ["generalized_mean", "log_mean_exp", "lp_norm", "maximum", "mean", "minimum", "pool", "soft_maximum", "total"]
 
 Reducer = Callable[[list[float]], float]
 
@@ -106,6 +106,19 @@ def log_mean_exp(r: float) -> Reducer:
             return largest
         # log1p of a mean of expm1 is log of a mean of exp, and keeps its digits where r (v - largest) is tiny.
         return largest + math.log1p(mean([math.expm1(r * (v - largest)) for v in values])) / r
+
+    return reduce
+
+
+def generalized_mean(p: float, eps: float) -> Reducer:
+    """The reducer `(mean max(v, eps)^p)^(1/p)`, p > 0.  Scaled by the largest value so as not to overflow."""
+
+    def reduce(values: list[float]) -> float:
+        kept = [v if math.isnan(v) else max(v, eps) for v in values]
+        largest = maximum(kept)
+        if not math.isfinite(largest):
+            return math.nan if not values else largest
+        return largest * mean([(v / largest) ** p for v in kept]) ** (1 / p)
 
     return reduce
 

@@ -4,6 +4,7 @@
 """
 
 from poolref.numpy.average import avg_pool, avg_pool_backward, sum_pool, sum_pool_backward
+from poolref.numpy.gem import gem_pool, gem_pool_backward
 from poolref.numpy.lp import lp_pool, lp_pool_backward
 from poolref.numpy.lse import lse_pool, lse_pool_backward
 from poolref.numpy.max import max_pool, max_pool_backward
@@ -13,6 +14,8 @@ from poolref.numpy.soft import soft_pool, soft_pool_backward
 __all__ = [
     "avg_pool",
     "avg_pool_backward",
+    "gem_pool",
+    "gem_pool_backward",
     "lp_pool",
     "lp_pool_backward",
     "lse_pool",

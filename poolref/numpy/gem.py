@@ -1,0 +1,115 @@
+"""Generalized-mean pooling (GeM): p = 1 is the mean of a region, and the larger p, the closer to its maximum."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe
+from poolref.regions import Regions, check_positive
+
+
+def gem_pool(x: np.ndarray, regions: Regions, p: float = 3, eps: float = 1e-6) -> np.ndarray:
+    """Return the generalized mean of every region: (..., *spatial) -> (..., *output spatial).
+
+    Values below `eps`, negative ones among them, count as `eps`.  Only the result can overflow, never a power on the
+    way.  Padding takes no part; a region without cells gives NaN, as its mean does.
+
+    Args:
+        x: floats; the last `regions.ndim` axes are spatial.
+        regions: which cells belong together, from `poolref.regions`.
+        p: the exponent, a finite number above 0.  Default 3, where the paper starts to learn it.
+        eps: the smallest value that is kept, a finite number above 0.  Default 1e-6.
+
+    Returns:
+        The generalized means, in the dtype of `x`.
+
+    Raises:
+        TypeError: `x` does not hold floats, `p` or `eps` is not a number, or `regions` is not a kind of regions.
+        ValueError: `p` or `eps` is not above 0 and finite, `x` has too few axes or an empty spatial axis, or a region
+            does not fit.
+
+    Formula: `y[o] = (mean over c in region o of max(x[c], eps)^p)^(1/p)`.
+
+    Source: radenovic2019.  With p = 1 it is the average only where no value is below `eps`.
+    """
+    p, eps = check_positive("p", p), check_positive("eps", eps)
+    return apply(lambda planes, grid, out: _forward(planes, grid, p, eps, out), as_floats(x), regions)
+
+
+def gem_pool_backward(
+    grad_output: np.ndarray, x: np.ndarray, regions: Regions, p: float = 3, eps: float = 1e-6
+) -> tuple[np.ndarray, float]:
+    """Return the gradients of generalized-mean pooling: with respect to `x`, in its shape and dtype, and to `p`.
+
+    Args:
+        grad_output: gradient of the output, in the output's shape.
+        x, regions, p, eps: as in the forward pass.
+
+    Raises:
+        TypeError: as `gem_pool`.
+        ValueError: as `gem_pool`, or `grad_output` does not have the output's shape.
+
+    Formula: with N cells in region o and S the sum of their p-th powers,
+    `dx[c] = sum of grad_output[o] / N (x[c] / y[o])^(p-1)` over the regions o that contain c, 0 where x[c] < eps, and
+    `dp = sum over o of grad_output[o] y[o] / p^2 (log(N / S) + p / S sum of x[c]^p log x[c])`.
+    """
+    p, eps = check_positive("p", p), check_positive("eps", eps)
+    slopes: list[float] = []  # the share of every block of planes in dp
+    grad = apply_backward(
+        lambda g, planes, grid, out: slopes.append(_backward(g, planes, grid, p, eps, out)),
+        grad_output,
+        as_floats(x),
+        regions,
+    )
+    return grad, sum(slopes)
+
+
+# As in Lp pooling: powers are the same for every region a cell lies in, and shared, while their sums stay in range.
+
+
+def _forward(x: np.ndarray, grid: Grid, p: float, eps: float, out: np.ndarray) -> None:
+    kept = np.maximum(x, eps)
+    with np.errstate(all="ignore"):
+        sums = grid.sum(kept**p)
+        np.power(sums / grid.counts, 1 / p, out=out)  # in float64, where a root does not lose digits
+    for i in _untamed(sums, x):
+        _, largest, y = _by_region(kept[i], grid, p)
+        with np.errstate(all="ignore"):
+            out[i] = (largest * y).reshape(grid.output_shape)
+
+
+def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, p: float, eps: float, out: np.ndarray) -> float:
+    """Write the gradient of `x` to `out`, and return the gradient of `p`."""
+    kept, counts = np.maximum(x, eps), grid.counts
+    with np.errstate(all="ignore"):
+        powers = kept**p
+        sums = grid.sum(powers)
+        y = (sums / counts) ** (1 / p)
+        np.multiply(powers / kept, grid.spread(g / counts * y ** (1 - p)), out=out)
+        slope = y / p**2 * (np.log(counts / sums) + p * grid.sum(powers * np.log(kept)) / sums)
+    for i in _untamed(sums, x):
+        cells, largest, mean = _by_region(kept[i], grid, p)
+        n = counts.reshape(-1, 1)
+        with np.errstate(all="ignore"):
+            out[i] = grid.scatter_cells(g[i].reshape(-1, 1) / n * (cells / mean) ** (p - 1))
+            powers = cells**p
+            logs = np.where(cells > 0, powers * np.log(cells), 0).sum(1, keepdims=True)
+            of_cells = np.log(n / powers.sum(1, keepdims=True)) + p * logs / powers.sum(1, keepdims=True)
+            slope[i] = (largest * mean / p**2 * of_cells).reshape(grid.output_shape)
+    out[x < eps] = 0
+    return float(np.where(counts > 0, g * slope, 0).sum(dtype=np.float64))
+
+
+def _untamed(sums: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(~(sums_are_safe(sums) & all_finite(x)))
+
+
+def _by_region(plane: np.ndarray, grid: Grid, p: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The cells of every region over its largest, that largest cell, and the generalized mean over it:
+    (regions, cells), (regions, 1), (regions, 1)."""
+    cells = grid.gather(plane, fill=0)
+    largest = cells.max(1, keepdims=True)
+    with np.errstate(all="ignore"):
+        scaled = np.where(cells == largest, 1, cells / largest)  # also where the largest is inf
+        mean = (scaled**p).sum(1, keepdims=True) / grid.counts.reshape(-1, 1)
+        return scaled, largest, mean ** (1 / p)

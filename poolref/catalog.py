@@ -146,6 +146,34 @@ OPERATORS: tuple[Operator, ...] = (
         definition="poolref.definition.generalized_mean",
         parameters=(Parameter("p", 3, "a finite number above 0"), Parameter("eps", 1e-6, "a finite number above 0")),
     ),
+    Operator(
+        name="corner",
+        title="Corner pooling",
+        kind="corner",
+        paper="law2018",
+        numpy="poolref.numpy.corner_pool",
+        torch=None,
+        ndims=(2,),
+        parameters=(Parameter("corner", "top_left", '"top_left" or "bottom_right"'),),
+    ),
+    Operator(
+        name="center",
+        title="Center pooling",
+        kind="center",
+        paper="duan2019",
+        numpy="poolref.numpy.center_pool",
+        torch=None,
+        ndims=(2,),
+    ),
+    Operator(
+        name="strip",
+        title="Strip pooling",
+        kind="strip",
+        paper="hou2020",
+        numpy="poolref.numpy.strip_pool",
+        torch=None,
+        ndims=(2,),
+    ),
 )
 
 

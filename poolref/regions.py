@@ -75,6 +75,21 @@ def check_positive(name: str, value: object) -> float:
     return float(value)
 
 
+def check_choice(name: str, value: object, accepted: Iterable[str]) -> str:
+    """Return `value` if it is one of the strings in `accepted`; a ValueError that lists them otherwise."""
+    choices = list(accepted)
+    if value not in choices:
+        *others, last = (f'"{choice}"' for choice in choices)
+        raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}")
+    return value
+
+
+def check_same_shape(name: str, shape: Sequence[int], model: str, expected: Sequence[int]) -> None:
+    """Raise a ValueError unless the array called `name` has the shape of the one called `model`."""
+    if tuple(shape) != tuple(expected):
+        raise ValueError(f"{name} must have the shape of {model}, {tuple(expected)}, got {tuple(shape)}")
+
+
 def check_ndim(ndim: object) -> int:
     """Return the number of spatial axes: 1, 2 or 3."""
     if check_int("ndim", ndim, 1) > 3:
@@ -423,8 +438,7 @@ class Running(Regions):
     ndim = 2
 
     def __post_init__(self) -> None:
-        if self.direction not in ("up", "down", "left", "right"):
-            raise ValueError(f'direction must be "up", "down", "left" or "right", got {self.direction!r}')
+        check_choice("direction", self.direction, ("up", "down", "left", "right"))
 
     @property
     def axis(self) -> int:
@@ -445,6 +459,10 @@ class Running(Regions):
         n = shape[self.axis]
         spans[self.axis] = tuple(range(n - 1, i - 1, -1) if self.reverse else range(i + 1) for i in range(n))
         return tuple(spans)
+
+
+# The scans that find a box's edges from its corner: along columns, then along rows.
+CORNERS = {"top_left": ("up", "left"), "bottom_right": ("down", "right")}
 
 
 # --- stacks of windows -------------------------------------------------------------------------------------------

@@ -4,16 +4,23 @@
 """
 
 from poolref.numpy.average import avg_pool, avg_pool_backward, sum_pool, sum_pool_backward
+from poolref.numpy.center import center_pool, center_pool_backward
+from poolref.numpy.corner import corner_pool, corner_pool_backward
 from poolref.numpy.gem import gem_pool, gem_pool_backward
 from poolref.numpy.lp import lp_pool, lp_pool_backward
 from poolref.numpy.lse import lse_pool, lse_pool_backward
 from poolref.numpy.max import max_pool, max_pool_backward
 from poolref.numpy.min import min_pool, min_pool_backward
 from poolref.numpy.soft import soft_pool, soft_pool_backward
+from poolref.numpy.strip import strip_pool, strip_pool_backward
 
 __all__ = [
     "avg_pool",
     "avg_pool_backward",
+    "center_pool",
+    "center_pool_backward",
+    "corner_pool",
+    "corner_pool_backward",
     "gem_pool",
     "gem_pool_backward",
     "lp_pool",
@@ -26,6 +33,8 @@ __all__ = [
     "min_pool_backward",
     "soft_pool",
     "soft_pool_backward",
+    "strip_pool",
+    "strip_pool_backward",
     "sum_pool",
     "sum_pool_backward",
 ]

@@ -85,7 +85,7 @@ def test_dtypes_and_empty_batches():
 
 def test_refuses():
     a = np.ones((2, 3))
-    with pytest.raises(ValueError, match='^corner must be "top_left" or "bottom_right", got \'top\''):
+    with pytest.raises(ValueError, match=r"^corner must be .top_left. or .bottom_right., got 'top'"):
         corner_pool(a, a, "top")
     with pytest.raises(ValueError, match=r"^b must have the shape of a, \(2, 3\), got \(3, 3\)"):
         corner_pool(a, np.ones((3, 3)))

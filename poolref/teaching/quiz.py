@@ -175,7 +175,7 @@ def value_of(answer):
     plain = re.sub(r"\bnan\b", "NaN", re.sub(r"\binf\b", "Infinity", plain), flags=re.IGNORECASE)
     try:
         value = json.loads(plain if plain.startswith("[") or "," not in plain else f"[{plain}]")
-        return np.array(value, dtype=float) if isinstance(value, (int, float, list)) else None
+        return np.array(value, dtype=float) if type(value) in (int, float, list) else None
     except (ValueError, TypeError):
         return None
 

@@ -58,7 +58,7 @@ def limited(attempt, arguments):
     deadline = time.monotonic() + SECONDS
 
     def raise_when_late(frame, event, argument):
-        if time.monotonic() > deadline:
+        if event == "line" and time.monotonic() > deadline:
             raise TimeUp
         return raise_when_late
 

@@ -137,7 +137,7 @@ EXERCISES = [
             ),
             "One more x, and the others lose weight: − y is missing.": gradient_from(lambda w, x, y: w * (1 + x)),
             "The sign is turned: a cell above y pulls y up.": gradient_from(lambda w, x, y: w * (1 - x + y)),
-            "Each cell moves its own weight *and* those of the others: w·(1−w) is the softmax's diagonal alone.": (
+            "Each cell moves its own weight and those of the others: w·(1−w) is the softmax's diagonal alone.": (
                 gradient_from(lambda w, x, y: w * (1 - w))
             ),
             "This is w·x, a part of the output. The exercise asks for its derivative.": (

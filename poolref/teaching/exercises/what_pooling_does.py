@@ -87,10 +87,10 @@ EXERCISES = [
             "A maximum that starts from 0 is wrong for a block of negative numbers. Start from −inf, or from a cell.": (
                 lambda x: np.maximum(max_pool(x, Window(2)), 0)
             ),
-            "A block has two rows *and* two columns. This pools columns only.": lambda x: np.maximum(
+            "A block has two rows and two columns. This pools columns only.": lambda x: np.maximum(
                 x[:, ::2], x[:, 1::2]
             ),
-            "A block has two rows *and* two columns. This pools rows only.": lambda x: np.maximum(x[::2], x[1::2]),
+            "A block has two rows and two columns. This pools rows only.": lambda x: np.maximum(x[::2], x[1::2]),
             "Each block has an answer of its own. This is the maximum of the whole map.": lambda x: x.max(),
             "Rows and columns are swapped.": lambda x: max_pool(x, Window(2)).T,
         },

@@ -14,6 +14,7 @@ import time
 import tracemalloc
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
+from heapq import nsmallest
 from statistics import median
 
 import numpy as np
@@ -63,16 +64,25 @@ def agree(ours: Sequence, peer: Sequence) -> bool:
 def interleave(runs: Sequence[Run], seconds: float, repetitions: int) -> list[list[float]]:
     """Time runs in turn, so that a noisy moment of the machine strikes all of them.
 
-    Each run allocates its results anew, as it would in use.  They are freed with the clock stopped.
+    Each run allocates its results anew, as it would in use.  They are freed with the clock stopped.  Until the least
+    time of each run has been met twice, give or take 2 %, the runs go on, for up to five times as many `seconds`.
     """
     times = [[] for _ in runs]
-    while len(times[0]) < repetitions or sum(map(sum, times)) < seconds:
+    begin = time.perf_counter()
+    while True:
         for run, taken in zip(runs, times, strict=True):
             start = time.perf_counter()
             result = run()
             taken.append(time.perf_counter() - start)
             del result
-    return times
+        spent = time.perf_counter() - begin
+        if len(times[0]) >= repetitions and spent >= seconds and (spent >= 5 * seconds or _settled(times)):
+            return times
+
+
+def _settled(times: Sequence[Sequence[float]]) -> bool:
+    fastest = [nsmallest(2, taken) for taken in times]
+    return all(second < 1.02 * first for first, second in fastest)
 
 
 def memory(run: Run) -> tuple[int, int]:

@@ -122,7 +122,8 @@ def files_of(page):
     """Return the files that a browser fetches to show the page, pictures aside; fonts and modules included."""
     found = {page}
     for _, address in fetched_by(page):
-        found.add((page.parent / unquote(urlsplit(address).path)).resolve())
+        if not urlsplit(address).scheme:
+            found.add((page.parent / unquote(urlsplit(address).path)).resolve())
     for file in list(found):
         if file.suffix == ".css":
             addresses = re.findall(r"""url\(["']?([^)"':]+)""", file.read_text("utf-8"))

@@ -72,15 +72,15 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None
         y = grid.sum(x * e) / weight
         # sum of g w (1 + x - y) = e * ((1 + x) * sum of g/weight - sum of g y/weight)
         np.multiply(e, (1 + x) * grid.spread(share) - grid.spread(share * y), out=out)
-    for i in _untamed(weight, y):
+    for i in _untamed(weight, y, out):  # out, because exp of a cell that no region covers may be inf
         cells, w, y = _by_region(x[i], grid)
         with np.errstate(invalid="ignore"):
             gap = np.where((w == 0) | (cells == y), 0, cells - y)  # inf - inf counts as no gap
         out[i] = grid.scatter_cells(g[i].reshape(-1, 1) * w * (1 + gap))
 
 
-def _untamed(weight: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(~(sums_are_safe(weight) & all_finite(y)))
+def _untamed(weight: np.ndarray, *results: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(~(sums_are_safe(weight) & np.all([all_finite(result) for result in results], axis=0)))
 
 
 def _by_region(plane: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

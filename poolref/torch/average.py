@@ -1,0 +1,176 @@
+"""Average and sum pooling: every cell of a region counts the same, and receives the same share of the gradient."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from poolref.regions import Regions, Window, check_flag, check_int
+from poolref.torch.core import (
+    check_floats,
+    check_numbers,
+    level_by_level,
+    region_counts,
+    region_mean,
+    region_sum,
+    widen,
+    window_mean,
+)
+from poolref.torch.forms import (
+    AdaptivePool,
+    GlobalPool,
+    Ints,
+    WindowPool,
+    adaptive_functions,
+    functions,
+    global_functions,
+    modules,
+    window,
+    window_functions,
+)
+
+
+@level_by_level
+def avg_pool(
+    input: Tensor, regions: Regions, count_include_pad: bool = True, divisor_override: int | None = None
+) -> Tensor:
+    """Return the mean of every region: (..., *spatial) -> (..., *output spatial).
+
+    Args:
+        input: floats; the last `regions.ndim` axes are spatial.  int64 is taken too where the regions are a Window; the
+            mean is then rounded towards zero, as torch.nn.AvgPool2d does.
+        regions: which cells belong together, from `poolref.regions`.
+        count_include_pad: divide by the number of cells including explicit padding, which adds zeros.  What hangs over
+            the padded edge in ceil mode never counts.  Default True, as in torch.nn.
+        divisor_override: divide by this int, at least 1, whatever the region's size.  Default None.
+
+    Returns:
+        The means, in the dtype of `input`.
+
+    Raises:
+        TypeError: `input` has another dtype, `regions` is not a kind of regions, `count_include_pad` is not a bool, or
+            `divisor_override` is not an int.
+        ValueError: `input` has too few axes or an empty spatial axis, a region does not fit, or `divisor_override` is 0
+            or negative.
+
+    Formula: `y[o] = (sum over c in region o of x[c]) / divisor[o]`.
+
+    Source: lecun1998, there with a learned factor and offset for each channel.
+    """
+    check_flag("count_include_pad", count_include_pad)
+    if divisor_override is not None:
+        check_int("divisor_override", divisor_override, 1)
+    is_window = isinstance(regions, Window)
+    takes_ints = is_window and isinstance(input, Tensor) and input.dtype == torch.int64
+    spatial = (check_numbers if takes_ints else check_floats)(input, regions)
+    if is_window and set(regions.dilation) == {1}:
+        return window_mean(input, regions, count_include_pad, divisor_override)
+    if not is_window and divisor_override is None:
+        return region_mean(input, regions)
+    sums = region_sum(widen(input), regions)
+    divisor = divisor_override or region_counts(regions, spatial, sums, padded=count_include_pad)
+    return torch.div(sums, divisor, rounding_mode="trunc" if takes_ints else None).to(input.dtype)
+
+
+@level_by_level
+def sum_pool(input: Tensor, regions: Regions) -> Tensor:
+    """Return the sum of every region: (..., *spatial) -> (..., *output spatial).
+
+    Args:
+        input: ints or floats; the last `regions.ndim` axes are spatial.
+        regions: which cells belong together, from `poolref.regions`.
+
+    Returns:
+        The sums, in the dtype of `input`: ints wrap around.
+
+    Raises:
+        TypeError: `input` is not a tensor of numbers, or `regions` is not a kind of regions.
+        ValueError: `input` has too few axes or an empty spatial axis, or a region does not fit.
+
+    Formula: `y[o] = sum over c in region o of x[c]`; the average with a divisor of 1.
+    """
+    check_numbers(input, regions)
+    return region_sum(widen(input), regions).to(input.dtype)
+
+
+def _avg_pool(
+    ndim: int,
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    """Average pooling over a sliding window: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
+
+    Args:
+        input: the maps.
+        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
+        stride: cells from one window to the next.  Default: `kernel_size`.
+        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
+        ceil_mode: keep a last window that hangs over the edge.  Default False.
+        count_include_pad: count padding, which adds zeros, in the divisor.  Default True.
+        divisor_override: divide by this int instead.  Default None.
+
+    Raises:
+        TypeError, ValueError: as `avg_pool` and `poolref.regions.Window`.
+
+    Formula and source: see `avg_pool`.
+    """
+    regions = window(ndim, kernel_size, stride, padding, ceil_mode=ceil_mode)
+    return avg_pool(input, regions, count_include_pad, divisor_override)
+
+
+avg_pool1d, avg_pool2d, avg_pool3d = functions("avg_pool", _avg_pool, avg_pool)
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = adaptive_functions(avg_pool)
+global_avg_pool1d, global_avg_pool2d, global_avg_pool3d = global_functions(avg_pool)
+
+sum_pool1d, sum_pool2d, sum_pool3d = window_functions(sum_pool)
+adaptive_sum_pool1d, adaptive_sum_pool2d, adaptive_sum_pool3d = adaptive_functions(sum_pool)
+global_sum_pool1d, global_sum_pool2d, global_sum_pool3d = global_functions(sum_pool)
+
+
+class _AvgPool(WindowPool):
+    """Average pooling over a sliding window, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+
+    Args:
+        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
+        stride: cells from one window to the next.  Default: `kernel_size`.
+        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
+        ceil_mode: keep a last window that hangs over the edge.  Default False.
+        count_include_pad: count padding, which adds zeros, in the divisor.  Default True.
+        divisor_override: divide by this int, at least 1, instead.  Default None.
+
+    Raises:
+        TypeError, ValueError: as `poolref.regions.Window` and `avg_pool`.
+
+    Formula and source: see `avg_pool`.
+    """
+
+    options = ("count_include_pad", "divisor_override")
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ):
+        super().__init__(kernel_size, stride, padding, ceil_mode=ceil_mode)
+        self.count_include_pad = check_flag("count_include_pad", count_include_pad)
+        self.divisor_override = divisor_override
+        if divisor_override is not None:
+            check_int("divisor_override", divisor_override, 1)
+
+
+AvgPool1d, AvgPool2d, AvgPool3d = modules("AvgPool", _AvgPool, avg_pool)
+AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d = modules("AdaptiveAvgPool", AdaptivePool, avg_pool)
+GlobalAvgPool1d, GlobalAvgPool2d, GlobalAvgPool3d = modules("GlobalAvgPool", GlobalPool, avg_pool)
+
+SumPool1d, SumPool2d, SumPool3d = modules("SumPool", WindowPool, sum_pool)
+AdaptiveSumPool1d, AdaptiveSumPool2d, AdaptiveSumPool3d = modules("AdaptiveSumPool", AdaptivePool, sum_pool)
+GlobalSumPool1d, GlobalSumPool2d, GlobalSumPool3d = modules("GlobalSumPool", GlobalPool, sum_pool)

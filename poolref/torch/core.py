@@ -1,0 +1,244 @@
+"""What every file of this column is built of: a maximum, a sum and a mean over regions, and the cells themselves.
+
+All of it is made of torch's own operators, so every function here can be differentiated as often as wanted, on any
+device.  Where torch has a fast operator for a kind of regions, that one is used; :func:`region_cells` serves all kinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from math import prod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from poolref.regions import (
+    Adaptive,
+    Columns,
+    Pyramid,
+    Regions,
+    Rows,
+    Running,
+    Whole,
+    Window,
+    check_regions,
+    check_spatial,
+)
+
+_MAX_POOL = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
+_ADAPTIVE_MAX_POOL = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)
+_ADAPTIVE_AVG_POOL = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
+
+
+# --- argument checks -------------------------------------------------------------------------------------------------
+
+
+def check_numbers(input: object, regions: object) -> tuple[int, ...]:
+    """Return the spatial shape of `input`; raise unless it is a tensor of ints or floats that `regions` can divide."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"input must be a torch.Tensor, got {type(input).__name__}")
+    if input.dtype == torch.bool or input.is_complex():
+        raise TypeError(f"input must hold ints or floats, got dtype {input.dtype}")
+    return check_spatial(input.shape, check_regions(regions).ndim)
+
+
+def check_floats(input: object, regions: object) -> tuple[int, ...]:
+    """Return the spatial shape of `input`; raise unless it is a tensor of floats that `regions` can divide."""
+    if isinstance(input, Tensor) and not input.is_floating_point():
+        raise TypeError(f"input must hold floats, got dtype {input.dtype}")
+    return check_numbers(input, regions)
+
+
+def widen(x: Tensor) -> Tensor:
+    """float16 and bfloat16 as float32, in which their sums are formed; everything else as it is."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def lowest(dtype: torch.dtype) -> float | int:
+    """The value below all others: -inf, or the smallest int."""
+    return -torch.inf if dtype.is_floating_point else torch.iinfo(dtype).min
+
+
+def level_by_level(reducer: Callable) -> Callable:
+    """Let `reducer(x, regions, ...)`, which takes all other kinds of regions, take a Pyramid too."""
+
+    @wraps(reducer)
+    def over_regions(input, regions, *args, **kwargs):
+        if not isinstance(regions, Pyramid):
+            return reducer(input, regions, *args, **kwargs)
+        levels = [reducer(input, grid, *args, **kwargs) for grid in regions.grids()]
+        if isinstance(levels[0], tuple):
+            return tuple(torch.cat([part.flatten(-regions.ndim) for part in parts], -1) for parts in zip(*levels))
+        return torch.cat([level.flatten(-regions.ndim) for level in levels], -1)
+
+    return over_regions
+
+
+# --- reducers over regions: (..., *spatial) -> (..., *output) --------------------------------------------------------
+# All kinds of regions but Pyramid, of which level_by_level takes care.
+
+
+def region_max(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
+    """The largest value of every region and its flat index in the map; of equals the first cell met.
+
+    The gradient goes to that cell alone.
+    """
+    if isinstance(regions, Running):
+        return _running_max(x, regions)
+    if not x.is_floating_point():
+        return _int_max(x, regions)
+    if isinstance(regions, Window):
+        return window_max(x, regions, return_indices=True)
+    n, size = regions.ndim, regions.output_shape(_spatial(x, regions))
+    return _on_maps(lambda maps: _ADAPTIVE_MAX_POOL[n - 1](maps, size, True), x, n)
+
+
+def region_sum(x: Tensor, regions: Regions) -> Tensor:
+    """The sum over every region, in the dtype of `x`."""
+    n, spatial = regions.ndim, _spatial(x, regions)
+    if isinstance(regions, Running):
+        dim = regions.axis - 2
+        return _scan(lambda a: a.cumsum(dim, dtype=a.dtype), x, dim, regions.reverse)
+    if isinstance(regions, Whole | Rows | Columns):
+        return x.sum([axis - n for axis, spans in enumerate(regions.spans(spatial)) if len(spans) == 1], True)
+    if isinstance(regions, Window) and set(regions.dilation) == {1} and x.is_floating_point():
+        return window_mean(x, regions, divisor_override=1)
+    for axis in range(n):
+        x = _cells_along(x, axis - n, regions, axis, spatial, 0).sum(-1, dtype=x.dtype)
+    return x
+
+
+def region_mean(x: Tensor, regions: Regions) -> Tensor:
+    """The mean over the cells of every region; padding takes no part."""
+    n, spatial = regions.ndim, _spatial(x, regions)
+    if isinstance(regions, Window | Running):
+        return region_sum(x, regions) / region_counts(regions, spatial, x)
+    size = regions.output_shape(spatial)
+    return _on_maps(lambda maps: _ADAPTIVE_AVG_POOL[n - 1](maps, size), x, n)
+
+
+def window_max(x: Tensor, window: Window, return_indices: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+    """torch's own maximum over windows."""
+    w, n = window, window.ndim
+    arguments = w.kernel_size, w.stride, w.padding, w.dilation, w.ceil_mode, return_indices
+    return _on_maps(lambda maps: _MAX_POOL[n - 1](maps, *arguments), x, n)
+
+
+def window_mean(
+    x: Tensor, window: Window, count_include_pad: bool = True, divisor_override: int | None = None
+) -> Tensor:
+    """torch's own average over windows without dilation."""
+    w, n = window, window.ndim
+    arguments = w.kernel_size, w.stride, w.padding, w.ceil_mode, count_include_pad
+    if n == 1 and divisor_override is None:
+        return _on_maps(lambda maps: F.avg_pool1d(maps, *arguments), x, n)
+    if n == 1:  # avg_pool1d takes no divisor; avg_pool2d does
+        flat = Window((1, *w.kernel_size), (1, *w.stride), (0, *w.padding), ceil_mode=w.ceil_mode)
+        return window_mean(x.unsqueeze(-2), flat, count_include_pad, divisor_override).squeeze(-2)
+    if n == 3 and x.is_cpu:  # where avg_pool3d knows no half precision
+        return _on_maps(lambda maps: F.avg_pool3d(maps, *arguments, divisor_override), widen(x), n).to(x.dtype)
+    average = F.avg_pool2d if n == 2 else F.avg_pool3d
+    return _on_maps(lambda maps: average(maps, *arguments, divisor_override), x, n)
+
+
+def region_cells(x: Tensor, regions: Regions, fill: float) -> Tensor:
+    """The cells of every region: (..., *spatial) -> (..., *output, cells of the largest), in the order they are met.
+
+    `fill` stands for padding and, in regions smaller than the largest, for the missing cells.
+    """
+    n, spatial = regions.ndim, _spatial(x, regions)
+    for axis in range(n):  # each round adds an axis of cells at the end, and so moves the next axis up to -n
+        x = _cells_along(x, -n, regions, axis, spatial, fill)
+    return x.flatten(-n)
+
+
+def region_counts(regions: Regions, spatial: Sequence[int], like: Tensor, padded: bool = False) -> Tensor:
+    """The number of cells of every region, explicit padding included if `padded`, with dtype and device of `like`."""
+    if padded and isinstance(regions, Window):
+        sizes = regions.padded_sizes(spatial)
+    else:
+        sizes = [[len(span) for span in axis] for axis in regions.spans(spatial)]
+    counts = like.new_ones(())
+    for axis in sizes:
+        counts = counts.unsqueeze(-1) * torch.tensor(axis, dtype=like.dtype, device=like.device)
+    return counts
+
+
+def as_window(regions: Regions, spatial: Sequence[int]) -> Window | None:
+    """The window with the same regions, if there is one: adaptive bins that divide the map are windows."""
+    if isinstance(regions, Adaptive):
+        size = regions.output_shape(spatial)
+        if all(n % o == 0 for n, o in zip(spatial, size)):
+            return Window(tuple(n // o for n, o in zip(spatial, size)))
+    return regions if isinstance(regions, Window) else None
+
+
+# --- one axis at a time ----------------------------------------------------------------------------------------------
+
+
+def _cells_along(x: Tensor, dim: int, regions: Regions, axis: int, spatial: tuple[int, ...], fill: float) -> Tensor:
+    """Divide dimension `dim` (negative) as `regions` divides its axis `axis`; the cells become a new last dimension."""
+    n, spans = spatial[axis], regions.spans(spatial)[axis]
+    if isinstance(regions, Window):
+        k, s, p, d = (v[axis] for v in (regions.kernel_size, regions.stride, regions.padding, regions.dilation))
+        extent = d * (k - 1) + 1
+        behind = (len(spans) - 1) * s + extent - p - n
+        return F.pad(x, [0, 0] * (-dim - 1) + [p, behind], value=fill).unfold(dim, extent, s)[..., ::d]
+    if len(spans) == 1:  # the whole axis
+        return x.unsqueeze(x.ndim + dim).movedim(dim, -1)
+    longest = max(len(span) for span in spans)
+    if longest == 1 and len(spans) == n:  # every cell by itself
+        return x.unsqueeze(-1)
+    positions = torch.tensor([[*span] + [n] * (longest - len(span)) for span in spans], device=x.device)
+    return F.pad(x.movedim(dim, -1), [0, 1], value=fill)[..., positions].movedim(-2, dim - 1)
+
+
+def _running_max(x: Tensor, regions: Running) -> tuple[Tensor, Tensor]:
+    # cummax names the last of equal cells; the first met is where the maximum was last exceeded, or NaN appeared.
+    dim, n = regions.axis - 2, x.shape[regions.axis - 2]
+    steps = torch.arange(n, device=x.device).view(-1, *[1] * (-dim - 1))
+
+    def first_met(a: Tensor) -> Tensor:
+        best = a.cummax(dim).values
+        now, before = a.narrow(dim, 1, n - 1), best.narrow(dim, 0, n - 1)
+        leads = ((now > before) | (now != now)) & (before == before)
+        return (F.pad(leads, [0, 0] * (-dim - 1) + [1, 0]) * steps).cummax(dim).values
+
+    winner = first_met(x.detach().flip(dim)).flip(dim).rsub(n - 1) if regions.reverse else first_met(x.detach())
+    height, width = x.shape[-2:]
+    if dim == -2:
+        index = winner * width + torch.arange(width, device=x.device)
+    else:
+        index = winner + width * torch.arange(height, device=x.device).unsqueeze(-1)
+    return x.gather(dim, winner), index
+
+
+def _int_max(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
+    # torch's operators take few int dtypes, so look at the cells themselves.
+    spatial = _spatial(x, regions)
+    cells = region_cells(x, regions, lowest(x.dtype))
+    index = region_cells(torch.arange(prod(spatial), device=x.device).view(spatial), regions, -1)
+    values = cells.amax(-1)
+    winners = (cells == values.unsqueeze(-1)) & (index >= 0)
+    return values, torch.where(winners, index, prod(spatial)).amin(-1)
+
+
+def _scan(accumulate: Callable[[Tensor], Tensor], x: Tensor, dim: int, reverse: bool) -> Tensor:
+    return accumulate(x.flip(dim)).flip(dim) if reverse else accumulate(x)
+
+
+def _spatial(x: Tensor, regions: Regions) -> tuple[int, ...]:
+    return tuple(x.shape[x.ndim - regions.ndim :])
+
+
+def _on_maps(function: Callable, x: Tensor, ndim: int) -> Tensor | tuple[Tensor, Tensor]:
+    """Call an operator of torch's, which takes (C, *spatial) or (N, C, *spatial), on any number of leading axes."""
+    lead = x.shape[: x.ndim - ndim]
+    if 1 <= len(lead) <= 2 and lead[-1] != 0:
+        return function(x)
+    result = function(x.reshape(prod(lead), 1, *x.shape[x.ndim - ndim :]))
+    if isinstance(result, tuple):
+        return tuple(r.reshape(*lead, *r.shape[-ndim:]) for r in result)
+    return result.reshape(*lead, *result.shape[-ndim:])

@@ -1,0 +1,109 @@
+"""Pooling by name: make a module from the catalog, or swap the pooling of an existing network."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from poolref import catalog
+from poolref.regions import check_ndim
+
+
+class Replacement(NamedTuple):
+    """One module that :func:`replace_pooling` swapped: its dotted name in the model, what was there and what is now."""
+
+    name: str
+    old: nn.Module
+    new: nn.Module
+
+
+def create_pool(name: str, ndim: int = 2, **kwargs: Any) -> nn.Module:
+    """Return the pooling module called `name` in the catalog, for `ndim` spatial axes.
+
+    Args:
+        name: a name of the catalog, such as "soft"; with "adaptive_" or "global_" before it, that form of a reducer.
+        ndim: the number of spatial axes, where the operator exists for several.  Default 2.
+        **kwargs: the arguments of the module, such as `kernel_size=2`.
+
+    Raises:
+        TypeError: an argument is missing, or the module does not know it.
+        ValueError: there is no such name, the operator has no torch module, or none for this `ndim`.
+
+    >>> create_pool("soft", kernel_size=2)
+    SoftPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)
+    """
+    return _pool_class(name, check_ndim(ndim))(**kwargs)
+
+
+def _pool_class(name: str, ndim: int) -> type[nn.Module]:
+    prefix, _, short = name.rpartition("_") if name.startswith(("adaptive_", "global_")) else ("", "", name)
+    row = catalog.get(short)
+    if row.torch is None or ndim not in row.ndims:
+        has = f"for ndim in {row.ndims}" if row.torch else "no module in the torch column"
+        raise ValueError(f"name={name!r} must be an operator that exists for ndim={ndim}; this one has {has}")
+    module, _, stem = row.torch.rpartition(".")
+    return catalog.resolve(f"{module}.{prefix.capitalize()}{stem}{ndim}d")
+
+
+def replace_pooling(
+    model: nn.Module, replacements: Mapping[type[nn.Module], str | tuple[str, dict]]
+) -> list[Replacement]:
+    """Swap the pooling modules of `model` in place, and return what was changed.
+
+    kernel_size, stride, padding, dilation, ceil_mode, output_size and all else that both modules know is carried over.
+    Nothing is changed if anything cannot be.
+
+    Args:
+        model: any module; its pooling modules, at any depth, are swapped.
+        replacements: for each class of modules to replace (exactly this class) a name of the catalog, or a pair of a
+            name and further arguments, as in `{nn.MaxPool2d: "soft", nn.AvgPool2d: ("lp", {"norm_type": 3})}`.
+
+    Returns:
+        A Replacement (name, old, new) for each module that was swapped, in the order of `model.named_modules()`.
+
+    Raises:
+        TypeError: a key is not a class of modules, or the new module lacks an argument.
+        ValueError: a name is not in the catalog, a key's name does not end in 1d, 2d or 3d, an old module differs from
+            its defaults in what the new one does not know (as `return_indices=True`), or `model` itself is replaced.
+    """
+    classes = {old: _parsed(old, target) for old, target in replacements.items()}
+    changes: dict[nn.Module, nn.Module] = {}
+    report = []
+    for name, old in model.named_modules(remove_duplicate=False):
+        if type(old) not in classes:
+            continue
+        if not name:
+            raise ValueError(f"model must contain the pooling to replace, but it is itself a {type(old).__name__}")
+        if old not in changes:
+            changes[old] = _carried_over(name, old, *classes[type(old)])
+        report.append(Replacement(name, old, changes[old]))
+    for name, _, new in report:
+        model.set_submodule(name, new)
+    return report
+
+
+def _parsed(old: type[nn.Module], target: str | tuple[str, dict]) -> tuple[type[nn.Module], dict]:
+    if not (isinstance(old, type) and issubclass(old, nn.Module)):
+        raise TypeError(f"the keys of replacements must be classes of modules, such as nn.MaxPool2d, got {old!r}")
+    if old.__name__[-2:] not in ("1d", "2d", "3d"):
+        raise ValueError(f"the keys of replacements must be pooling classes, named with 1d, 2d or 3d, got {old!r}")
+    name, further = target if isinstance(target, tuple) else (target, {})
+    form = (
+        "adaptive_" if old.__name__.startswith("Adaptive") else "global_" if old.__name__.startswith("Global") else ""
+    )
+    return _pool_class(form + name, int(old.__name__[-2])), further
+
+
+def _carried_over(name: str, old: nn.Module, new: type[nn.Module], further: dict) -> nn.Module:
+    known = inspect.signature(new).parameters
+    carried = {}
+    for key, parameter in inspect.signature(type(old)).parameters.items():
+        value = getattr(old, key)
+        if key in known:
+            carried[key] = value
+        elif parameter.default not in (value, inspect.Parameter.empty):
+            raise ValueError(f"{name!r}, {old}, cannot become a {new.__name__}, which does not know {key}={value!r}")
+    return new(**{**carried, **further}).train(old.training)

@@ -1,0 +1,163 @@
+"""Operators that bring their own forward and backward, and so need less time and memory than their parts would.
+
+:func:`kernel` turns four functions into one operator on windows that autograd, torch.func, torch.compile and
+torch.export know.  For the compilers it is a single step: `torch.ops.poolref.<name>`, with a backward of the same kind,
+so what runs on which device is decided in one place, :func:`_register`.
+
+Two of the functions compute the operator from a few sums that overlapping windows share; that is fast, and exact as
+long as no sum comes near overflow or underflow, and they say whether it was.  The other two compute it from the cells
+of each window by itself, always exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from poolref.regions import Window
+from poolref.torch.core import region_cells, widen
+from poolref.torch.sweeps import Sweep, as_maps, as_planes, blocks, empty_like
+
+_LIBRARY = torch.library.Library("poolref", "DEF")
+
+
+def kernel(
+    name: str, forward: Callable, backward: Callable, of_cells: Callable, cells_backward: Callable, fill: float
+) -> Callable[..., Tensor]:
+    """Return an operator `(x, window, *parameters) -> y` for floats x, (..., *spatial), and float parameters.
+
+    Args:
+        name: its name among `torch.ops.poolref`.
+        forward: `(x, sweep, *parameters)` -> y and whether it is exact, for a block of planes.
+        backward: `(grad_output, x, sweep, *parameters)` -> the gradient of x and whether it is exact.
+        of_cells: `(cells, *parameters)` -> y, for cells in the last axis; autograd must be able to differentiate it.
+        cells_backward: `(grad_output, cells, *parameters)` -> the gradient of the cells.
+        fill: a cell that takes no part, for padding.
+    """
+    _register(name, forward, backward, of_cells, cells_backward, fill)
+    run, run_backward = getattr(torch.ops.poolref, name), getattr(torch.ops.poolref, f"{name}_backward")
+
+    class Forward(torch.autograd.Function):
+        @staticmethod
+        def forward(x, window, parameters):
+            return run(x, window, parameters)
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            x, ctx.window, ctx.parameters = inputs
+            ctx.save_for_backward(x)
+
+        @staticmethod
+        def backward(ctx, grad):
+            # A compiled graph cannot be differentiated twice, and its compiler cannot follow the nesting.
+            once = run_backward if torch.compiler.is_compiling() else Backward.apply
+            return once(grad, *ctx.saved_tensors, ctx.window, ctx.parameters), None, None
+
+        @staticmethod
+        def vmap(info, in_dims, x, window, parameters):
+            return Forward.apply(x.movedim(in_dims[0], 0), window, parameters), 0
+
+    class Backward(torch.autograd.Function):
+        @staticmethod
+        def forward(grad, x, window, parameters):
+            return run_backward(grad, x, window, parameters)
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            grad, x, ctx.window, ctx.parameters = inputs
+            ctx.save_for_backward(grad, x)
+
+        @staticmethod
+        def backward(ctx, grad_grad):
+            def gradient(grad, x):
+                return torch.func.vjp(exact, x)[1](grad)[0]
+
+            def exact(x):
+                return of_cells(region_cells(x, _window(ctx.window), fill), *ctx.parameters)
+
+            return *torch.func.vjp(gradient, *ctx.saved_tensors)[1](grad_grad), None, None
+
+        @staticmethod
+        def vmap(info, in_dims, grad, x, window, parameters):
+            grad, x = (
+                a.expand(info.batch_size, *a.shape) if dim is None else a.movedim(dim, 0)
+                for a, dim in zip((grad, x), in_dims)
+            )
+            return Backward.apply(grad, x, window, parameters), 0
+
+    return lambda x, window, *parameters: Forward.apply(x, _packed(window), parameters)
+
+
+def _register(
+    name: str, forward: Callable, backward: Callable, of_cells: Callable, cells_backward: Callable, fill: float
+) -> None:
+    """Define `torch.ops.poolref.<name>` and `<name>_backward`: what a device runs is decided here."""
+
+    def run(x: Tensor, packed: list[int], parameters: list[float]) -> Tensor:
+        window = _window(tuple(packed))
+        n = window.ndim
+        sweep = Sweep(window, tuple(x.shape[-n:]))
+        y = empty_like(x, sweep.output)
+        for x_block, y_block in blocks(n, x, y):
+            x_block, exact = widen(x_block), False
+            if x.is_cpu:  # elsewhere the host would have to wait to learn whether the sums are exact
+                result, exact = forward(x_block, sweep, *parameters)
+            if not exact:
+                result = as_planes(of_cells(region_cells(as_maps(x_block, n), window, fill), *parameters), n)
+            y_block.copy_(result)
+        return y
+
+    def run_backward(grad: Tensor, x: Tensor, packed: list[int], parameters: list[float]) -> Tensor:
+        window = _window(tuple(packed))
+        n = window.ndim
+        sweep = Sweep(window, tuple(x.shape[-n:]))
+        x_grad = empty_like(x, sweep.spatial)
+        for x_block, grad_block, x_grad_block in blocks(n, x, grad, x_grad):
+            x_block, grad_block, exact = widen(x_block), widen(grad_block), False
+            if x.is_cpu:
+                result, exact = backward(grad_block, x_block, sweep, *parameters)
+            if not exact:
+                cells = region_cells(as_maps(x_block, n), window, fill)
+                cells = cells_backward(as_maps(grad_block, n).unsqueeze(-1), cells, *parameters)
+                result = as_planes(sweep.spread_cells(cells), n)
+            x_grad_block.copy_(result)
+        return x_grad
+
+    arguments = "Tensor x, int[] window, float[] parameters"
+    _LIBRARY.define(f"{name}({arguments}) -> Tensor")
+    _LIBRARY.define(f"{name}_backward(Tensor grad, {arguments}) -> Tensor")
+    _LIBRARY.impl(name, run, "CompositeExplicitAutograd")
+    _LIBRARY.impl(f"{name}_backward", run_backward, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"poolref::{name}", _fake, lib=_LIBRARY)
+    torch.library.register_fake(f"poolref::{name}_backward", _fake_backward, lib=_LIBRARY)
+
+
+def _fake(x: Tensor, packed: list[int], parameters: list[float]) -> Tensor:
+    window = _window(tuple(packed))
+    return empty_like(x, window.output_shape(x.shape[x.ndim - window.ndim :]))
+
+
+def _fake_backward(grad: Tensor, x: Tensor, packed: list[int], parameters: list[float]) -> Tensor:
+    return empty_like(x, x.shape[x.ndim - len(packed) // 4 :])
+
+
+def sums_are_safe(sums: Tensor, y: Tensor) -> bool:
+    """Whether all sums of exponentials or powers lie far from overflow and underflow, and all results are finite."""
+    if not sums.numel():
+        return True
+    limit = torch.finfo(sums.dtype).max ** 0.5
+    least, most = sums.aminmax()
+    return 1 / limit < least.item() and most.item() < limit and bool(y.sum().isfinite())
+
+
+def _packed(window: Window) -> tuple[int, ...]:
+    return (*window.kernel_size, *window.stride, *window.padding, *window.dilation, int(window.ceil_mode))
+
+
+@lru_cache(maxsize=1024)
+def _window(packed: tuple[int, ...]) -> Window:
+    n = len(packed) // 4
+    return Window(*(packed[i * n : (i + 1) * n] for i in range(4)), bool(packed[-1]))

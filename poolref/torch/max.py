@@ -1,0 +1,215 @@
+"""Max pooling: the largest value of every region.  The gradient goes to the cell it came from, and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from poolref.regions import Regions, Window, check_flag
+from poolref.torch.core import check_numbers, level_by_level, region_max, window_max
+from poolref.torch.forms import (
+    AdaptivePool,
+    GlobalPool,
+    Ints,
+    WindowPool,
+    adaptive,
+    functions,
+    global_functions,
+    modules,
+    window,
+)
+from poolref.torch.sweeps import Sweep, blocks, channels_innermost, empty_like
+
+SMALL = 2**16  # numbers of cells below which torch's own operator is called as it is
+
+
+@level_by_level
+def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+    """Return the largest value of every region: (..., *spatial) -> (..., *output spatial).
+
+    Padding takes no part, so a map of negative numbers keeps its maxima.  NaN propagates.  A region without cells
+    (possible with dilation) gives -inf.
+
+    Args:
+        input: ints or floats; the last `regions.ndim` axes are spatial.
+        regions: which cells belong together, from `poolref.regions`.
+        return_indices: also return which cell each maximum came from.
+
+    Returns:
+        The maxima, in the dtype of `input`; with `return_indices` also int64 indices into the flattened spatial axes.
+        Of several equal cells the first met is taken, and it alone receives the gradient.
+
+    Raises:
+        TypeError: `input` is not a tensor of numbers, `regions` is not a kind of regions, or `return_indices` is not a
+            bool.
+        ValueError: `input` has too few axes or an empty spatial axis, or a region does not fit.
+
+    Formula: `y[o] = max over c in region o of x[c]`.
+
+    Source: zhou1988, riesenhuber1999.
+    """
+    check_numbers(input, regions)
+    if check_flag("return_indices", return_indices):
+        return region_max(input, regions)
+    if not isinstance(regions, Window):
+        return region_max(input, regions)[0]
+    if _is_swept(input, regions):
+        return _Swept.apply(input, regions)
+    return window_max(input, regions) if input.is_floating_point() else region_max(input, regions)[0]
+
+
+def _is_swept(x: Tensor, window: Window) -> bool:
+    """Whether sweeps beat torch's own operator: for large maps on the CPU that will not be differentiated."""
+    return (
+        x.numel() >= SMALL
+        and x.is_cpu
+        and not (x.requires_grad and torch.is_grad_enabled())
+        and not channels_innermost(x, window.ndim)
+        and not torch.compiler.is_compiling()
+    )
+
+
+class _Swept(torch.autograd.Function):
+    # The rest is for those who ask for a gradient all the same, in torch.func for example.
+
+    @staticmethod
+    def forward(x, window):
+        y = empty_like(x, window.output_shape(x.shape[-window.ndim :]))
+        sweep = Sweep(window, tuple(x.shape[-window.ndim :]))
+        for x_block, y_block in blocks(window.ndim, x, y):
+            sweep.max(x_block, out=y_block)
+        return y
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        x, ctx.window = inputs
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return torch.func.vjp(lambda x: window_max(x, ctx.window), *ctx.saved_tensors)[1](grad)[0], None
+
+    @staticmethod
+    def jvp(ctx, tangent, _):
+        (x,) = ctx.saved_tensors
+        index = window_max(x, ctx.window, return_indices=True)[1]
+        n = ctx.window.ndim
+        return tangent.flatten(-n).gather(-1, index.flatten(-n)).view(index.shape)
+
+    @staticmethod
+    def vmap(info, in_dims, x, window):
+        return _Swept.apply(x.movedim(in_dims[0], 0), window), 0
+
+
+def _max_pool(
+    ndim: int,
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Max pooling over a sliding window: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
+
+    Args:
+        input: the maps.
+        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
+        stride: cells from one window to the next.  Default: `kernel_size`.
+        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
+        dilation: cells from one tap of a window to the next.  Default 1.
+        ceil_mode: keep a last window that hangs over the edge.  Default False.
+        return_indices: also return the flat index of each maximum in its map.  Default False.
+
+    Raises:
+        TypeError, ValueError: as `max_pool` and `poolref.regions.Window`.
+
+    Formula and source: see `max_pool`.
+    """
+    return max_pool(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode), return_indices)
+
+
+def _adaptive_max_pool(
+    ndim: int, input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Max pooling over a fixed number of bins: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
+
+    Args:
+        input: the maps.
+        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
+        return_indices: also return the flat index of each maximum in its map.  Default False.
+
+    Raises:
+        TypeError, ValueError: as `max_pool` and `poolref.regions.Adaptive`.
+
+    Formula and source: see `max_pool`.
+    """
+    return max_pool(input, adaptive(ndim, output_size), return_indices)
+
+
+max_pool1d, max_pool2d, max_pool3d = functions("max_pool", _max_pool, max_pool)
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = functions(
+    "adaptive_max_pool", _adaptive_max_pool, max_pool
+)
+global_max_pool1d, global_max_pool2d, global_max_pool3d = global_functions(max_pool)
+
+
+class _MaxPool(WindowPool):
+    """Max pooling over a sliding window, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+
+    Args:
+        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
+        stride: cells from one window to the next.  Default: `kernel_size`.
+        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
+        dilation: cells from one tap of a window to the next.  Default 1.
+        return_indices: also return the flat index of each maximum in its map.  Default False.
+        ceil_mode: keep a last window that hangs over the edge.  Default False.
+
+    Raises:
+        TypeError, ValueError: as `poolref.regions.Window`; when called, as `max_pool`.
+
+    Formula and source: see `max_pool`.
+    """
+
+    options = ("return_indices",)
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        dilation: Ints = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ):
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
+        self.return_indices = check_flag("return_indices", return_indices)
+
+
+class _AdaptiveMaxPool(AdaptivePool):
+    """Max pooling over a fixed number of bins, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+
+    Args:
+        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
+        return_indices: also return the flat index of each maximum in its map.  Default False.
+
+    Raises:
+        TypeError, ValueError: as `poolref.regions.Adaptive`; when called, as `max_pool`.
+
+    Formula and source: see `max_pool`.
+    """
+
+    options = ("return_indices",)
+
+    def __init__(self, output_size: int | Sequence[int | None] | None, return_indices: bool = False):
+        super().__init__(output_size)
+        self.return_indices = check_flag("return_indices", return_indices)
+
+
+MaxPool1d, MaxPool2d, MaxPool3d = modules("MaxPool", _MaxPool, max_pool)
+AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d = modules("AdaptiveMaxPool", _AdaptiveMaxPool, max_pool)
+GlobalMaxPool1d, GlobalMaxPool2d, GlobalMaxPool3d = modules("GlobalMaxPool", GlobalPool, max_pool)

@@ -1,0 +1,104 @@
+"""SoftPool: a mean that weights every cell by the softmax of its own region, so that large values count more."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from poolref.regions import Regions
+from poolref.torch.core import as_window, check_floats, level_by_level, region_cells, widen
+from poolref.torch.forms import (
+    AdaptivePool,
+    GlobalPool,
+    WindowPool,
+    adaptive_functions,
+    global_functions,
+    modules,
+    window_functions,
+)
+from poolref.torch.kernels import kernel, sums_are_safe
+from poolref.torch.sweeps import Sweep
+
+
+@level_by_level
+def soft_pool(input: Tensor, regions: Regions) -> Tensor:
+    """Return the softmax-weighted mean of every region: (..., *spatial) -> (..., *output spatial).
+
+    The result lies between the mean and the maximum of its region.  Padding takes no part.  A cell at -inf has weight
+    0; a region of nothing but -inf, or without cells, gives -inf; a cell at +inf gives +inf; NaN propagates.
+
+    Args:
+        input: floats of any dtype; the last `regions.ndim` axes are spatial.
+        regions: which cells belong together, from `poolref.regions`.
+
+    Returns:
+        The weighted means, in the dtype of `input`.
+
+    Raises:
+        TypeError: `input` does not hold floats, or `regions` is not a kind of regions.
+        ValueError: `input` has too few axes or an empty spatial axis, or a region does not fit.
+
+    Formula: `y[o] = sum of w[c] x[c]` over the cells c of region o, with `w[c] = exp(x[c]) / sum of exp(x[c'])`; hence
+    `dx[c] = sum of dy[o] w[c] (1 + x[c] - y[o])` over the regions o that contain c.
+
+    Source: stergiou2021.  The authors' code departs from the paper: it does not subtract the maximum (x = 100 gives
+    NaN), and its backward pass is `w` alone.  The paper is followed here.
+    """
+    window = as_window(regions, check_floats(input, regions))
+    if window is not None:
+        return _soft_pool(input, window)
+    return _of_cells(region_cells(widen(input), regions, -torch.inf)).to(input.dtype)
+
+
+# exp(x) is the same for every window a cell lies in; without subtracting a maximum SoftPool is two sums.
+
+
+def _forward(x: Tensor, sweep: Sweep) -> tuple[Tensor, bool]:
+    e = x.exp()
+    weight = sweep.sum(e)
+    y = sweep.sum(e.mul_(x)).div_(weight)
+    return y, sums_are_safe(weight, y)
+
+
+def _backward(grad: Tensor, x: Tensor, sweep: Sweep) -> tuple[Tensor, bool]:
+    e = x.exp()
+    weight = sweep.sum(e)
+    y = sweep.sum(x * e).div_(weight)
+    share = grad / weight
+    # sum of grad w (1 + x - y) = e * ((1 + x) * sum of share - sum of share y)
+    result = (1 + x).mul_(sweep.spread(share)).sub_(sweep.spread(share.mul_(y))).mul_(e)
+    return result, sums_are_safe(weight, result)
+
+
+# Each region by itself, its own maximum subtracted: always exact.
+
+
+def _weights(cells: Tensor) -> Tensor:
+    largest = cells.detach().amax(-1, keepdim=True)
+    equal = torch.where(
+        cells == largest, 0.0, -torch.inf
+    )  # cells at +inf share the weight, and so do those of all -inf
+    return torch.where(largest.isinf(), equal, cells).softmax(-1)
+
+
+def _of_cells(cells: Tensor) -> Tensor:
+    w = _weights(cells)
+    return (w * torch.where(w == 0, 0.0, cells)).sum(-1)  # not 0 * -inf
+
+
+def _cells_backward(grad: Tensor, cells: Tensor) -> Tensor:
+    w = _weights(cells)
+    y = _of_cells(cells).unsqueeze(-1)
+    return grad * w * (1 + torch.where((w == 0) | (cells == y), 0.0, cells - y))  # inf - inf is no gap
+
+
+_soft_pool = kernel("soft_pool", _forward, _backward, _of_cells, _cells_backward, fill=-torch.inf)
+
+
+soft_pool1d, soft_pool2d, soft_pool3d = window_functions(soft_pool)
+adaptive_soft_pool1d, adaptive_soft_pool2d, adaptive_soft_pool3d = adaptive_functions(soft_pool)
+global_soft_pool1d, global_soft_pool2d, global_soft_pool3d = global_functions(soft_pool)
+
+SoftPool1d, SoftPool2d, SoftPool3d = modules("SoftPool", WindowPool, soft_pool)
+AdaptiveSoftPool1d, AdaptiveSoftPool2d, AdaptiveSoftPool3d = modules("AdaptiveSoftPool", AdaptivePool, soft_pool)
+GlobalSoftPool1d, GlobalSoftPool2d, GlobalSoftPool3d = modules("GlobalSoftPool", GlobalPool, soft_pool)

@@ -1,0 +1,157 @@
+"""Windows on the CPU, fast: a maximum or a sum over whole rows first, then over columns, in blocks that stay in cache.
+
+A window is rows times columns, so its maximum is a maximum of maxima.  Taking one row of all windows at once is one
+operation on long contiguous runs, which a processor does many cells at a time; torch's own CPU operators visit window
+after window.  Nothing here is known to autograd: these are the insides of operators that bring their own backward.
+
+Arrays are `(planes, *spatial)`, or `(planes, *spatial, channels)` where the channels lie innermost in memory
+(channels_last): in both the spatial axes are 1 ... ndim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from math import prod
+
+import torch
+from torch import Tensor
+
+from poolref.regions import Window
+from poolref.torch.core import lowest
+
+BLOCK_CELLS = 2**18  # cells of a block of planes
+
+Tap = tuple[slice, slice]
+
+
+class Sweep:
+    """The windows of one map, ready to be swept."""
+
+    def __init__(self, window: Window, spatial: tuple[int, ...]):
+        self.spatial = spatial
+        self.output = window.output_shape(spatial)
+        self.spans = window.spans(spatial)
+        self.taps = tuple(_taps(window, axis, n, o) for axis, (n, o) in enumerate(zip(spatial, self.output)))
+
+    def max(self, x: Tensor, out: Tensor | None = None) -> Tensor:
+        """The maximum over every window; NaN propagates.  -inf (the lowest int) where a window is empty."""
+        return self._reduce(torch.maximum, torch.amax, x, lowest(x.dtype), out)
+
+    def sum(self, x: Tensor) -> Tensor:
+        """The sum over every window."""
+        return self._reduce(torch.add, torch.sum, x, 0, None)
+
+    def spread(self, g: Tensor) -> Tensor:
+        """The transpose of `sum`: every cell receives the sum of `g` over the windows it lies in."""
+        for axis in reversed(range(len(self.spatial))):
+            x = g.new_zeros(_resized(g, axis, self.spatial[axis]))
+            for outputs, inputs in self._cheaper_taps(axis):
+                x[_along(axis, inputs)].add_(g[_along(axis, outputs)])
+            g = x
+        return g
+
+    def spread_cells(self, cells: Tensor) -> Tensor:
+        """The transpose of region_cells: (..., *output, cells of a window) -> (..., *spatial)."""
+        lead = cells.shape[: cells.ndim - len(self.spatial) - 1]
+        x = cells.new_zeros((*lead, *self.spatial))
+        for t, taps in enumerate(product(*self.taps)):
+            outputs, inputs = zip(*taps)
+            x[(..., *inputs)].add_(cells[(..., *outputs, t)])
+        return x
+
+    def _reduce(
+        self, pairwise: Callable, whole: Callable, x: Tensor, empty: float, out: Tensor | None = None
+    ) -> Tensor:
+        last = len(self.spatial) - 1
+        for axis in range(len(self.spatial)):
+            size = self.output[axis]
+            target = out if out is not None and axis == last else x.new_empty(_resized(x, axis, size))
+            taps = self._cheaper_taps(axis)
+            if len(taps) < len(self.taps[axis]):
+                for outputs, inputs in taps:
+                    whole(x[_along(axis, inputs)], axis + 1, True, out=target[_along(axis, outputs)])
+            else:
+                _combine(pairwise, x, target, axis, taps, empty)
+            x = target
+        return x
+
+    def _cheaper_taps(self, axis: int) -> Sequence[tuple[slice, slice]]:
+        """One step for each tap of a window, or, if that is less, one for each window with all of its cells."""
+        if len(self.taps[axis]) <= self.output[axis]:
+            return self.taps[axis]
+        return tuple((slice(i, i + 1), slice(s.start, s.stop, s.step)) for i, s in enumerate(self.spans[axis]))
+
+
+def _combine(pairwise: Callable, x: Tensor, out: Tensor, axis: int, taps: Sequence[Tap], empty: float) -> None:
+    everywhere = slice(0, out.shape[axis + 1])
+    full = [x[_along(axis, inputs)] for outputs, inputs in taps if outputs == everywhere]
+    if len(full) > 1:
+        pairwise(full[0], full[1], out=out)
+    elif full:
+        out.copy_(full[0])
+    else:
+        out.fill_(empty)
+    for part in full[2:]:
+        pairwise(out, part, out=out)
+    for outputs, inputs in taps:
+        if outputs != everywhere:
+            target = out[_along(axis, outputs)]
+            pairwise(target, x[_along(axis, inputs)], out=target)
+
+
+def _taps(window: Window, axis: int, n: int, o: int) -> tuple[Tap, ...]:
+    """For every tap of a window the outputs for which it lies in the map, and the inputs it then reads."""
+    k, s, p, d = (v[axis] for v in (window.kernel_size, window.stride, window.padding, window.dilation))
+    taps = []
+    for offset in range(-p, k * d - p, d):
+        first = min(o, max(0, -(offset // s)))  # the first output with i*s + offset >= 0
+        end = max(first, min(o, (n - 1 - offset) // s + 1))  # behind the last with i*s + offset <= n - 1
+        start = first * s + offset
+        taps.append((slice(first, end), slice(start, start + (end - first) * s, s)))
+    return tuple(taps)
+
+
+def _along(axis: int, index: slice) -> tuple[slice, ...]:
+    return (*[slice(None)] * (axis + 1), index)
+
+
+def _resized(x: Tensor, axis: int, size: int) -> tuple[int, ...]:
+    return (*x.shape[: axis + 1], size, *x.shape[axis + 2 :])
+
+
+# --- a tensor as blocks of planes ------------------------------------------------------------------------------------
+
+
+def channels_innermost(x: Tensor, ndim: int) -> bool:
+    """Whether `x`, (N, C, *spatial), lies in memory as (N, *spatial, C)."""
+    return x.ndim == ndim + 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
+
+
+def empty_like(x: Tensor, spatial: Sequence[int]) -> Tensor:
+    """A tensor that differs from `x` in its spatial shape, not yet filled, with the channels where `x` has them."""
+    n = len(spatial)
+    if channels_innermost(x, n):
+        return x.new_empty((x.shape[0], *spatial, x.shape[1])).movedim(-1, 1)
+    return x.new_empty((*x.shape[: x.ndim - n], *spatial))
+
+
+def blocks(ndim: int, x: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Matching blocks of planes of `x` and `others`, which share its leading axes; all are laid out as `x` is."""
+    if channels_innermost(x, ndim):
+        arrays = [a.movedim(1, -1) for a in (x, *others)]
+    else:
+        arrays = [a.reshape(prod(a.shape[: a.ndim - ndim]), *a.shape[a.ndim - ndim :]) for a in (x, *others)]
+    if x.numel():
+        size = max(1, BLOCK_CELLS // prod(arrays[0].shape[1:])) if x.is_cpu else len(arrays[0])
+        yield from zip(*(a.split(size) for a in arrays))
+
+
+def as_maps(block: Tensor, ndim: int) -> Tensor:
+    """A block with its spatial axes last."""
+    return block.movedim(-1, 1) if block.ndim > ndim + 1 else block
+
+
+def as_planes(maps: Tensor, ndim: int) -> Tensor:
+    """The inverse of `as_maps`."""
+    return maps.movedim(1, -1) if maps.ndim > ndim + 1 else maps

@@ -23,7 +23,9 @@ RESULTS = Path(__file__).parent / "results"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", default=(), metavar="WORD", help="rows with these words, e.g. max numpy")
+    parser.add_argument(
+        "--only", nargs="+", default=(), metavar="WORD", help="rows with all of these, e.g. max ours=numpy"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny inputs, one run each: shows that it works, no more")
     parser.add_argument("--out", type=Path, default=Path("_build/bench.json"), help="default: %(default)s")
     parser.add_argument(

@@ -13,7 +13,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from heapq import nsmallest
 from statistics import median
 
@@ -24,7 +24,7 @@ from torch.profiler import ProfilerActivity, profile
 from benchmarks.ours import OURS
 from benchmarks.peers import PEERS
 from benchmarks.runs import Run
-from benchmarks.work import QUICK, WORK, Row, arrays, label
+from benchmarks.work import QUICK, WORK, Row, arrays
 
 TOLERANCE = 1e-5  # of the largest magnitude; float32 sums of 12,544 cells, taken in another order, differ by less
 
@@ -37,8 +37,7 @@ def measure(row: Row, seconds: float = 0.4, repetitions: int = 5) -> dict:
     ours_times, peer_times = interleave([ours, peer], seconds, repetitions)
     peak, results = memory(ours)
     per_element = 1e9 / x.size
-    return asdict(row) | {
-        "regions": label(row.regions),
+    return row.fields() | {
         "threads": torch.get_num_threads(),
         "wrong": wrong,
         "ratio": min(peer_times) / min(ours_times),
@@ -105,9 +104,12 @@ def memory(run: Run) -> tuple[int, int]:
 
 
 def select(threads: str, only: Iterable[str] = (), quick: bool = False) -> list[Row]:
-    """The rows of a thread setting of which every word of `only` is one of the fields; small ones if `quick`."""
-    rows = [row for row in WORK if row.threads == threads]
-    rows = [row for row in rows if all(word in map(str, asdict(row).values()) for word in only)]
+    """The rows of a thread setting that have every word of `only`, "max" or "ours=numpy"; small ones if `quick`."""
+    rows = []
+    for row in WORK:
+        words = {word for name, value in row.fields().items() for word in (str(value), f"{name}={value}")}
+        if row.threads == threads and words.issuperset(only):
+            rows.append(row)
     if quick:  # too small for the targets
         rows = list(dict.fromkeys(replace(row, shape=QUICK, target=None) for row in rows))
     return rows

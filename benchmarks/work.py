@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -37,6 +37,10 @@ class Row:
     layout: str = "NCHW"
     dtype: str = "float32"
     threads: str = "one"
+
+    def fields(self) -> dict:
+        """The row as plain data, its regions by their short name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"regions": label(self.regions)}
 
 
 WINDOWS = (Window(2), Window(3, 2, 1), Window(3, 1, 1))

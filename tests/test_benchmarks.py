@@ -166,7 +166,7 @@ def test_runs_are_timed_in_turn():
 
 
 def test_only_selects_by_whole_words():
-    chosen = measure.select("one", ["max", "numpy", "forward"])
+    chosen = measure.select("one", ["max", "ours=numpy", "forward"])
     assert {(row.operator, row.ours, row.direction) for row in chosen} == {("max", "numpy", "forward")}
     assert {row.threads for row in measure.select("default")} == {"default"}
     assert all(row.shape == QUICK for row in measure.select("one", quick=True))

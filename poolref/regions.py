@@ -75,6 +75,21 @@ def check_positive(name: str, value: object) -> float:
     return float(value)
 
 
+def check_fraction(name: str, value: object) -> float:
+    """Return `value` as a float from 0 to 1; a TypeError or ValueError that names `name` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number from 0 to 1, got {value!r}")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be from 0 to 1, got {value!r}")
+    return float(value)
+
+
+def check_non_negative(name: str, smallest: float) -> None:
+    """Raise a ValueError if `smallest`, the smallest number in the array called `name`, is negative."""
+    if smallest < 0:
+        raise ValueError(f"{name} must hold no negative number, got {smallest}")
+
+
 def check_choice(name: str, value: object, accepted: Iterable[str]) -> str:
     """Return `value` if it is one of the strings in `accepted`; a ValueError that lists them otherwise."""
     choices = list(accepted)
@@ -105,6 +120,13 @@ def check_regions(regions: object) -> Regions:
             f"got {regions!r}"
         )
     return regions
+
+
+def check_window(name: str, value: object) -> Window:
+    """Return `value` if it is a Window; a TypeError that names `name` otherwise."""
+    if not isinstance(value, Window):
+        raise TypeError(f"{name} must be a Window of poolref.regions, got {value!r}")
+    return value
 
 
 def check_spatial(shape: Sequence[int], ndim: int) -> tuple[int, ...]:
@@ -163,7 +185,7 @@ class Regions:
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
         """Return the spatial shape of the output for an input of `spatial_shape`."""
-        return tuple(len(axis) for axis in self.spans(spatial_shape))
+        raise NotImplementedError
 
     def cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> list[tuple[int, ...]]:
         """Return the input cells that the output cell at `output_index` sees, in the order in which they are met."""
@@ -402,6 +424,9 @@ class Rows(Regions):
 
     ndim = 2
 
+    def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        return self._check_shape(spatial_shape)[0], 1
+
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
         height, width = self._check_shape(spatial_shape)
         return tuple(range(i, i + 1) for i in range(height)), (range(width),)
@@ -412,6 +437,9 @@ class Columns(Regions):
     """Each column of a 2-d map is one region: the output of an HxW map is 1xW."""
 
     ndim = 2
+
+    def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        return 1, self._check_shape(spatial_shape)[1]
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
         height, width = self._check_shape(spatial_shape)

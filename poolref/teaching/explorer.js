@@ -108,27 +108,34 @@ const check = (text, onchange) => {
   return { input, el: h("label", { class: "pe-check" }, input, text) };
 };
 
-const select = (text, options, onchange) => {
-  const input = control("select", { onchange: () => onchange(input.value) });
+let made = 0; // for ids that stay apart when a page holds several figures
+const unique = (name) => `pe-${name}-${(made += 1)}`;
+
+function field(text, input, ...shown) {
+  input.id = unique("field");
+  return h("div", { class: "pe-field" }, h("div", {}, h("label", { for: input.id }, text), " ", ...shown), input);
+}
+
+const select = (text, options, onchange, attributes = {}) => {
+  const input = control("select", { ...attributes, onchange: () => onchange(input.value) });
   input.append(...options.map(([value, label]) => h("option", { value }, label)));
-  return { input, el: h("label", { class: "pe-field" }, h("span", {}, text), input) };
+  return { input, el: field(text, input) };
 };
 
 const slider = (text, [min, max], onchange) => {
   const shown = h("output", { "aria-hidden": "true" });
   const input = control("input", { type: "range", min, max, step: 1, oninput: () => onchange(Number(input.value)) });
-  const el = h("label", { class: "pe-field" }, h("span", {}, text, " ", shown), input);
   const set = (value) => {
     input.max = Math.max(max, value);
     input.value = shown.value = value;
   };
-  return { el, set };
+  return { el: field(text, input, shown), set };
 };
 
 // A table of numbers through which the arrow keys move.  `draw` takes its rows and columns as ranges of indices, which
 // may begin below 0 (padding), and a function that says how each cell looks.
 function grid(kind, onselect, onedit) {
-  const title = h("p", { class: "pe-title", id: `pe-${kind}-${(grid.made = (grid.made ?? 0) + 1)}` });
+  const title = h("p", { class: "pe-title", id: unique(kind) });
   const body = h("div", { role: "grid", class: "pe-grid", "data-grid": kind, "aria-labelledby": title.id });
   const frame = h("div", { class: "pe-frame", "aria-hidden": "true" });
   const el = h("section", { class: `pe-panel pe-${kind}` }, title, h("div", { class: "pe-scroll" }, body));
@@ -176,7 +183,7 @@ function grid(kind, onselect, onedit) {
     const head = h("div", { class: "pe-head", "aria-hidden": "true" }, h("span"));
     head.append(...columns.map((c) => h("span", {}, isGhost(rows.find((r) => r >= 0), c) ? "" : String(c))));
     const lines = rows.map((r) => {
-      const line = h("div", { role: "row" });
+      const line = h("div", columns.every((c) => isGhost(r, c)) ? { "aria-hidden": "true" } : { role: "row" });
       line.append(h("span", { class: "pe-side", "aria-hidden": "true" }, isGhost(r, columns.find((c) => c >= 0)) ? "" : String(r)));
       for (const c of columns) {
         const ghost = isGhost(r, c);
@@ -372,6 +379,7 @@ function render({ model, el }) {
       ["output", "the chosen output"],
     ],
     (gradient_of) => chosen({ gradient_of }),
+    { "aria-label": "gradient of" },
   );
   const button = (text, onclick) => control("button", { type: "button", onclick }, text);
   const playButton = button("Play", play);

@@ -39,7 +39,7 @@ def setup(app):
     app.connect("config-inited", key_execution_cache)
     app.connect("config-inited", link_repository)
     app.connect("builder-inited", copy_assets)
-    app.connect("autodoc-process-docstring", escape_shapes, priority=400)
+    app.connect("autodoc-process-docstring", escape_symbols, priority=400)
     app.connect("html-page-context", finish_page, priority=900)
     app.connect("build-finished", finish_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -104,13 +104,15 @@ def copy_assets(app):
         shutil.copy(mathjax / "tex-chtml.js", static / "mathjax")
 
 
-def escape_shapes(app, what, name, thing, options, lines):
-    """Let stars and bars in docstrings mean themselves, as in (..., *spatial) and |x|; code and *emphasis* stay."""
-    kept = r"``.+?``|`[^`]+`|(?<!\w)\*(?=\w)[^*]*\w\*(?!\w)"
-    for number, paragraph in enumerate(paragraphs := "\n".join(lines).split("\n\n")):
-        if not paragraph.lstrip().startswith(">>>"):
-            escaped = re.sub(f"({kept})|([*|])", lambda found: found[1] or "\\" + found[2], paragraph, flags=re.S)
-            paragraphs[number] = escaped
+def escape_symbols(app, what, name, thing, options, lines):
+    """Let *, | and _ in docstrings mean themselves, as in (..., *spatial), |x| and max_; code and *emphasis* stay."""
+    code_or_emphasis = r"``.+?``|`[^`]+`|(?<!\w)\*(?=\w)[^*]*\w\*(?!\w)"
+    special = r"[*|]|(?<=\w)_(?!\w)"
+    paragraphs = "\n".join(lines).split("\n\n")
+    for number, text in enumerate(paragraphs):
+        if not text.lstrip().startswith(">>>"):
+            found = re.compile(f"({code_or_emphasis})|({special})", re.S)
+            paragraphs[number] = found.sub(lambda match: match[1] or "\\" + match[2], text)
     lines[:] = "\n\n".join(paragraphs).split("\n")
 
 

@@ -19,7 +19,19 @@ import numpy as np
 
 from poolref.regions import Regions, check_regions, check_spatial
 
-__all__ = ["generalized_mean", "log_mean_exp", "lp_norm", "maximum", "mean", "minimum", "pool", "soft_maximum", "total"]
+__all__ = [
+    "expectation",
+    "generalized_mean",
+    "log_mean_exp",
+    "lp_norm",
+    "maximum",
+    "mean",
+    "minimum",
+    "mixture",
+    "pool",
+    "soft_maximum",
+    "total",
+]
 
 Reducer = Callable[[list[float]], float]
 
@@ -123,6 +135,26 @@ def generalized_mean(p: float, eps: float) -> Reducer:
     return reduce
 
 
+def expectation(values: list[float]) -> float:
+    """Stochastic pooling's reducer in evaluation, `sum v^2 / sum v`, v >= 0; 0 where all are 0 or there is none."""
+    largest = maximum(values)
+    if not math.isfinite(largest) or largest == 0:
+        return 0.0 if not values else largest
+    return largest * _sum([(v / largest) ** 2 for v in values]) / _sum([v / largest for v in values])
+
+
+def mixture(alpha: float) -> Reducer:
+    """The reducer `alpha max + (1 - alpha) mean`; a part with weight 0 is left out, whatever its value."""
+
+    def reduce(values: list[float]) -> float:
+        parts = ((alpha, maximum), (1 - alpha, mean))
+        return sum(weight * part(values) for weight, part in parts if weight)
+
+    return reduce
+
+
 def _sum(values: list[float]) -> float:
-    # math.fsum rounds once, but refuses +inf beside -inf, where the sum is NaN.
-    return math.fsum(values) if all(math.isfinite(v) for v in values) else sum(values)
+    try:
+        return math.fsum(values)  # rounded once
+    except (OverflowError, ValueError):  # beyond the largest float, or +inf beside -inf
+        return sum(values)

@@ -11,7 +11,9 @@ from poolref.numpy.lp import lp_pool, lp_pool_backward
 from poolref.numpy.lse import lse_pool, lse_pool_backward
 from poolref.numpy.max import max_pool, max_pool_backward
 from poolref.numpy.min import min_pool, min_pool_backward
+from poolref.numpy.mixed import gated_pool, gated_pool_backward, mixed_pool, mixed_pool_backward
 from poolref.numpy.soft import soft_pool, soft_pool_backward
+from poolref.numpy.stochastic import expected_pool, expected_pool_backward, stochastic_pool, stochastic_pool_backward
 from poolref.numpy.strip import strip_pool, strip_pool_backward
 
 __all__ = [
@@ -21,6 +23,10 @@ __all__ = [
     "center_pool_backward",
     "corner_pool",
     "corner_pool_backward",
+    "expected_pool",
+    "expected_pool_backward",
+    "gated_pool",
+    "gated_pool_backward",
     "gem_pool",
     "gem_pool_backward",
     "lp_pool",
@@ -31,8 +37,12 @@ __all__ = [
     "max_pool_backward",
     "min_pool",
     "min_pool_backward",
+    "mixed_pool",
+    "mixed_pool_backward",
     "soft_pool",
     "soft_pool_backward",
+    "stochastic_pool",
+    "stochastic_pool_backward",
     "strip_pool",
     "strip_pool_backward",
     "sum_pool",

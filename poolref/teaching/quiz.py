@@ -236,13 +236,15 @@ def _questions_html(questions):
     group = f"quiz-{next(_shown)}"
     shown = "".join(_question_html(question, i, f"{group}-{i}") for i, question in enumerate(questions, 1))
     right = [_right(question) for question in questions]
-    answers = "".join(f"<li>{cards.rich(o['answer'])}: {cards.rich(o['feedback'])}</li>" for o in right)
+    answers = "".join(f"<li><strong>{cards.rich(o['answer'])}</strong> {cards.rich(o['feedback'])}</li>" for o in right)
     return f'{shown}<details class="answers"><summary>Show all answers</summary><ol>{answers}</ol></details>'
 
 
 def _question_html(question, number, name):
     given = f"<pre>{escape(question['given'].rstrip())}</pre>" if "given" in question else ""
-    back = f" <small>(reaches back to {escape(question['from'])})</small>" if "from" in question else ""
+    back = (
+        f" <small>(reaches back to {escape(question['from'].replace('-', ' '))})</small>" if "from" in question else ""
+    )
     options = "".join(_option_html(option, name, f"{name}-{i}") for i, option in enumerate(question["options"], 1))
     return (
         f"<fieldset><legend>{number}. {cards.rich(question['question'])}{back}</legend>"

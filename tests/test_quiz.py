@@ -238,6 +238,8 @@ def test_in_a_browser(browser):
         if scripts:
             for colours in ("color: #222; background: #fff", "color: #ddd; background: #121212"):
                 page.evaluate(f"document.body.style = '{colours}'")
+                paint = "e => getComputedStyle(e).color"
+                assert first.locator("input").first.evaluate(paint) == first.locator("label").first.evaluate(paint)
                 results = Axe().run(page)
                 assert results.violations_count == 0, results.generate_report()
         context.close()

@@ -348,6 +348,15 @@ def exercises(chapter):
                 where, source = functions[attempt]
                 if not hidden and not blank(source):
                     complaints.append(f"cell {where}: the stub {attempt}() already holds an answer")
+                function = ast.parse(source).body[0]
+                given = [argument.arg for argument in function.args.args]
+                if given != EXERCISES[name].parameters:
+                    wanted = EXERCISES[name].signature
+                    complaints.append(f"cell {where}: {attempt}({', '.join(given)}) should take what {wanted} takes")
+                if EXERCISES[name].kind == "faded" and not hidden and len(function.body) < 2:
+                    complaints.append(
+                        f"cell {where}: a faded stub holds the code, with ... in place of what is missing"
+                    )
                 if hidden and not passes_asserted(module, name, attempt):
                     complaints.append(f"cell {i}: the solution must say assert check({name!r}, {attempt}).passed")
     for name, use in used.items():

@@ -68,8 +68,9 @@ def valid_cells():
         ("first-tie", "grad_output, x, kernel_size, stride"),
     ]:
         attempt, solution = f"my_{name}".replace("-", "_"), f"{name}_solution".replace("-", "_")
+        body = "y = ...\n    return y" if name == "indices" else "..."
         cells |= {
-            f"{name} stub": new_code_cell(f"def {attempt}({arguments}):\n    ..."),
+            f"{name} stub": new_code_cell(f"def {attempt}({arguments}):\n    {body}"),
             f"{name} check": new_code_cell(f'check("max-pooling/{name}", {attempt})'),
             f"{name} solution": new_code_cell(
                 f"def {solution}({arguments}):\n    return x\n\n\n"
@@ -245,6 +246,12 @@ BROKEN = [
     ("exercises", lambda d: [drops(f"indices {x}")(d) for x in ("stub", "check", "solution")], "no faded exercise"),
     ("exercises", drops("first-tie stub"), "checks no function defined above it"),
     ("exercises", says("forward stub", "...", "return x.max()"), "the stub my_forward() already holds an answer"),
+    (
+        "exercises",
+        says("forward stub", "x, kernel_size", "kernel_size, x"),
+        "should take what max_pool_2d(x, kernel_size",
+    ),
+    ("exercises", says("indices stub", "y = ...\n    return y", "..."), "a faded stub holds the code"),
     ("exercises", says("forward solution", "forward_solution", "my_forward"), "the solution redefines my_forward()"),
     ("exercises", says("forward solution", ".passed", ""), "the solution must say assert check("),
     ("exercises", says("forward check", "max-pooling/forward", "max-pooling/sideways"), "names no exercise"),

@@ -48,7 +48,7 @@ def over_the_map(x, k, s):
 
 
 def soft_pool_2d_backward(grad_output, x, kernel_size, stride):
-    """Return the gradient of 2-d SoftPool with respect to x: w·(1 + x − y) in each window, added up."""
+    """Return the gradient of 2-d SoftPool with respect to x. Where windows overlap, gradients add up."""
     finite(x)
     return soft_pool_backward(grad_output, x, Window(kernel_size, stride))
 

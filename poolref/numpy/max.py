@@ -6,8 +6,8 @@ from math import prod
 
 import numpy as np
 
-from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_numbers
-from poolref.regions import Regions, check_grad_shape, check_regions
+from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_indices, as_numbers
+from poolref.regions import Regions, check_flag, check_grad_shape, check_regions
 
 
 def max_pool(
@@ -28,7 +28,7 @@ def max_pool(
         torch.nn.MaxPool2d gives them (-1 for a region without cells).  Of several equal cells the first met is taken.
 
     Raises:
-        TypeError: `x` is not numeric, or `regions` is not a kind of regions.
+        TypeError: `x` is not numeric, `regions` is not a kind of regions, or `return_indices` is not a bool.
         ValueError: `x` has too few axes or an empty spatial axis, or a region does not fit.
 
     Formula: `y[o] = max over c in region o of x[c]`.
@@ -36,7 +36,7 @@ def max_pool(
     Source: zhou1988, riesenhuber1999.
     """
     x = as_numbers(x)
-    if not return_indices:
+    if not check_flag("return_indices", return_indices):
         return apply(lambda planes, grid, out: grid.max(planes, out), x, regions)
     return apply(_forward_with_indices, x, regions, x.dtype, np.int64)
 
@@ -62,15 +62,8 @@ def max_pool_backward(
     x = as_floats(x)
     if indices is None:
         return apply_backward(_backward, grad_output, x, regions)
-    indices = np.asarray(indices)
-    if indices.dtype.kind not in "iu":
-        raise TypeError(f"indices must hold ints, got dtype {indices.dtype}")
-    check_grad_shape(indices.shape, np.shape(grad_output), name="indices")
     cells = prod(x.shape[x.ndim - check_regions(regions).ndim :])
-    if indices.size and not -1 <= indices.min() <= indices.max() < cells:
-        raise ValueError(
-            f"indices must lie between 0 and {cells - 1} (-1: no cell), got {indices.min()} to {indices.max()}"
-        )
+    indices = as_indices(indices, np.shape(grad_output), cells)
     return apply_backward(_backward, grad_output, x, regions, indices)
 
 

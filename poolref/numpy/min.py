@@ -6,7 +6,7 @@ import numpy as np
 
 from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_numbers
 from poolref.numpy.max import max_pool_backward
-from poolref.regions import Regions
+from poolref.regions import Regions, check_flag
 
 
 def min_pool(
@@ -26,13 +26,13 @@ def min_pool(
         (-1 for a region without cells).  Of several equal cells the first met is taken.
 
     Raises:
-        TypeError: `x` is not numeric, or `regions` is not a kind of regions.
+        TypeError: `x` is not numeric, `regions` is not a kind of regions, or `return_indices` is not a bool.
         ValueError: `x` has too few axes or an empty spatial axis, or a region does not fit.
 
     Formula: `y[o] = min over c in region o of x[c]`, computed as `-max(-x)`.
     """
     x = as_numbers(x)
-    if not return_indices:
+    if not check_flag("return_indices", return_indices):
         return apply(_forward, x, regions)
     return apply(_forward_with_indices, x, regions, x.dtype, np.int64)
 

@@ -1,0 +1,109 @@
+"""The table of operators: every name in it resolves, and everything that should be in it is."""
+
+import dataclasses
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import poolref.numpy
+from poolref import catalog
+from poolref.catalog import OPERATORS
+
+ROOT = Path(__file__).parents[1]
+rows = pytest.mark.parametrize("row", OPERATORS, ids=lambda row: row.name)
+rows_in_torch = pytest.mark.parametrize("row", [r for r in OPERATORS if r.torch], ids=lambda row: row.name)
+
+
+@rows
+def test_numpy_names_resolve(row):
+    forward, backward = catalog.resolve(row.numpy), catalog.resolve(row.numpy + "_backward")
+    for function in (forward, backward):
+        assert function.__name__ in poolref.numpy.__all__
+        assert function.__module__.startswith("poolref.numpy.")
+        assert inspect.getdoc(function)
+
+
+@rows
+def test_parameters_are_those_of_the_function(row):
+    given = inspect.signature(catalog.resolve(row.numpy)).parameters
+    for parameter in row.parameters:
+        assert given[parameter.name].default == parameter.default
+        assert parameter.domain
+    if row.kind == "reducer":
+        assert list(given)[:2] == ["x", "regions"]
+        assert {p.name for p in row.parameters} == set(given) - {"x", "regions", "return_indices"}
+
+
+@rows_in_torch
+def test_torch_names_resolve(row):
+    if row.kind != "reducer":
+        assert inspect.isclass(catalog.resolve(row.torch))
+        return
+    prefix, _, name = row.torch.rpartition(".")
+    for ndim in row.ndims:
+        for form in ("", "Adaptive", "Global"):
+            assert inspect.isclass(catalog.resolve(f"{prefix}.{form}{name}{ndim}d"))
+
+
+@rows
+def test_definitions_resolve(row):
+    assert row.definition or row.kind != "reducer"
+    if row.definition:
+        assert callable(catalog.resolve(row.definition))
+
+
+@pytest.fixture(scope="module")
+def bibliography():
+    return set(re.findall(r"^@\w+\{(\w+),", (ROOT / "book" / "references.bib").read_text(), re.MULTILINE))
+
+
+@rows
+def test_papers_are_in_the_bibliography(row, bibliography):
+    assert row.paper in bibliography
+
+
+def test_sources_in_docstrings_are_in_the_bibliography(bibliography):
+    cited = {
+        key
+        for file in (ROOT / "poolref").rglob("*.py")
+        for line in re.findall(r"Source: (.*)", file.read_text())
+        for key in re.findall(r"\b[a-z]+(?:19|20)\d\d\b", line)
+    }
+    assert len(cited) > 5
+    assert cited - bibliography == set()
+
+
+@rows
+def test_chapters_exist(row):
+    if row.chapter:
+        assert list((ROOT / "book").glob(f"{row.chapter}.*"))
+
+
+@rows
+def test_docstrings_name_formula_and_source(row):
+    doc = inspect.getdoc(catalog.resolve(row.numpy))
+    assert "Raises:" in doc
+    assert "Formula:" in doc
+
+
+def test_every_operator_of_the_numpy_column_is_in_the_table():
+    listed = {row.numpy.rpartition(".")[2] for row in OPERATORS}
+    forwards = {name for name in poolref.numpy.__all__ if f"{name}_backward" in poolref.numpy.__all__}
+    assert forwards - listed == set()
+    assert poolref.numpy.__all__ == sorted(poolref.numpy.__all__)
+
+
+def test_names_are_unique_and_rows_do_not_change():
+    assert len({row.name for row in OPERATORS}) == len(OPERATORS)
+    assert isinstance(OPERATORS, tuple)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        OPERATORS[0].name = "other"
+    assert len(set(OPERATORS)) == len(OPERATORS)
+
+
+def test_get():
+    assert catalog.get("soft").numpy == "poolref.numpy.soft_pool"
+    with pytest.raises(ValueError, match=r"name must be one of max, average, .*, got 'median'"):
+        catalog.get("median")

@@ -455,6 +455,19 @@ def as_floats(x: np.ndarray) -> np.ndarray:
     return x
 
 
+def as_indices(indices: np.ndarray, shape: tuple[int, ...], cells: int) -> np.ndarray:
+    """Return `indices` as an array of `shape` that names cells of a map with so many `cells`, or -1 for none."""
+    indices = np.asarray(indices)
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"indices must hold ints, got dtype {indices.dtype}")
+    check_grad_shape(indices.shape, shape, name="indices")
+    if indices.size and not -1 <= indices.min() <= indices.max() < cells:
+        raise ValueError(
+            f"indices must lie between 0 and {cells - 1} (-1: no cell), got {indices.min()} to {indices.max()}"
+        )
+    return indices
+
+
 def _widen(x: np.ndarray) -> np.ndarray:
     """float16 as float32; everything else as it is."""
     return x.astype(np.float32) if x.dtype == np.float16 else x

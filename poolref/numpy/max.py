@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_indices, as_numbers
-from poolref.regions import Regions, check_flag, check_grad_shape, check_regions
+from poolref.regions import Regions, check_flag, check_regions
 
 
 def max_pool(

@@ -212,6 +212,54 @@ OPERATORS: tuple[Operator, ...] = (
         ndims=(2,),
         definition="poolref.definition.expectation",
     ),
+    Operator(
+        name="blur",
+        title="Blur pooling",
+        kind="blur",
+        paper="zhang2019",
+        numpy="poolref.numpy.blur_pool",
+        torch=None,
+        ndims=(
+            1,
+            2,
+        ),
+        parameters=(
+            Parameter("filter_size", 3, "an int from 1 to 7"),
+            Parameter("stride", 2, "an int of at least 1"),
+        ),
+    ),
+    Operator(
+        name="max_blur",
+        title="Max-blur pooling",
+        kind="blur",
+        paper="zhang2019",
+        numpy="poolref.numpy.max_blur_pool",
+        torch=None,
+        ndims=(2,),
+        parameters=(
+            Parameter("kernel_size", 2, "an int of at least 1"),
+            Parameter("filter_size", 3, "an int from 1 to 7"),
+            Parameter("stride", 2, "an int of at least 1"),
+            Parameter("padding", 0, "an int, at most half of kernel_size"),
+        ),
+    ),
+    Operator(
+        name="subsample",
+        title="Subsampling",
+        kind="window",
+        paper="dumoulin2016",
+        numpy="poolref.numpy.subsample",
+        torch=None,
+        ndims=(2,),
+    ),
+    Operator(
+        name="max_unpool",
+        title="Max unpooling",
+        kind="unpool",
+        paper="zeiler2014",
+        numpy="poolref.numpy.max_unpool",
+        torch=None,
+    ),
 )
 
 

@@ -139,6 +139,24 @@ def check_spatial(shape: Sequence[int], ndim: int) -> tuple[int, ...]:
     return spatial
 
 
+def check_shape(name: str, value: object) -> tuple[int, ...]:
+    """Return `value` as a tuple of 1 to 3 ints, each at least 1: a spatial shape."""
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{name} must be a tuple of 1 to 3 ints of at least 1, got {value!r}")
+    if not 1 <= len(value) <= 3:
+        raise ValueError(f"{name} must be a tuple of 1 to 3 ints of at least 1, got {value!r}")
+    return _per_axis(name, value, len(value), minimum=1)
+
+
+def check_reflection(spatial: Sequence[int], filter_size: int) -> None:
+    """Raise a ValueError unless every axis has more cells than are reflected into the padding behind it."""
+    if min(spatial) <= filter_size // 2:
+        raise ValueError(
+            f"x must have more than {filter_size // 2} cells on every spatial axis, so that its edge can be reflected "
+            f"for filter_size={filter_size}, got spatial part {tuple(spatial)}"
+        )
+
+
 def check_grad_shape(grad_shape: Sequence[int], expected: Sequence[int], name: str = "grad_output") -> None:
     """Raise a ValueError unless an array called `name` has the shape of the output it belongs to."""
     if tuple(grad_shape) != tuple(expected):
@@ -299,6 +317,24 @@ class Window(Regions):
             starts = (i * s - p for i in range(o))
             sizes.append(tuple(len(range(a, min(a + d * (k - 1) + 1, n + p), d)) for a in starts))
         return tuple(sizes)
+
+    def centers(self, spatial_shape: Sequence[int]) -> tuple[range, ...]:
+        """Return, for each axis, the `range` of the cells in the windows' centres; of two in the middle the earlier.
+
+        Raises:
+            ValueError: a centre lies outside the map.
+        """
+        centers = []
+        for axis, (n, o, k, s, p, d) in enumerate(self._axes(spatial_shape)):
+            first = (k - 1) // 2 * d - p
+            last = first + (o - 1) * s
+            if first < 0 or last >= n:
+                raise ValueError(
+                    f"window must have the centre of each of its places in the map, got {self!r} with centres from "
+                    f"{first} to {last} on axis {axis} of {n} cells"
+                )
+            centers.append(range(first, last + 1, s))
+        return tuple(centers)
 
     def padding_cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> int:
         index = self._check_index(output_index, spatial_shape)

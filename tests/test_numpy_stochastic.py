@@ -140,6 +140,17 @@ def test_draws_where_sums_overflow_and_at_infinities():
     assert indices.reshape(-1)[1:].tolist() == [0, 2, 3]
 
 
+@pytest.mark.parametrize("part, expected", [(0.0, 1), (1 - 2.0**-53, 2)])
+def test_cells_of_zero_are_not_drawn_at_the_ends_of_the_random_range(part, expected):
+    class Fixed(np.random.Generator):
+        def random(self, size):
+            return np.full(size, part)
+
+    fixed = Fixed(np.random.PCG64(0))
+    assert stochastic_pool(np.array([[0.0, 4.0], [4.0, 0.0]]), Window(2), fixed)[1] == expected
+    assert stochastic_pool(np.array([[0.0, 0.0], [0.0, 0.0]]), Window(2), fixed)[1] == (0 if part == 0 else 3)
+
+
 def test_backward_goes_to_the_cells_drawn():
     x = rectified((2, 3, 5, 5))
     values, indices = stochastic_pool(x, Window(3, 1, 1), rng())

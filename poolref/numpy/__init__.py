@@ -4,6 +4,7 @@
 """
 
 from poolref.numpy.average import avg_pool, avg_pool_backward, sum_pool, sum_pool_backward
+from poolref.numpy.blur import blur_pool, blur_pool_backward, max_blur_pool, max_blur_pool_backward
 from poolref.numpy.center import center_pool, center_pool_backward
 from poolref.numpy.corner import corner_pool, corner_pool_backward
 from poolref.numpy.gem import gem_pool, gem_pool_backward
@@ -15,10 +16,14 @@ from poolref.numpy.mixed import gated_pool, gated_pool_backward, mixed_pool, mix
 from poolref.numpy.soft import soft_pool, soft_pool_backward
 from poolref.numpy.stochastic import expected_pool, expected_pool_backward, stochastic_pool, stochastic_pool_backward
 from poolref.numpy.strip import strip_pool, strip_pool_backward
+from poolref.numpy.subsample import subsample, subsample_backward
+from poolref.numpy.unpool import max_unpool, max_unpool_backward
 
 __all__ = [
     "avg_pool",
     "avg_pool_backward",
+    "blur_pool",
+    "blur_pool_backward",
     "center_pool",
     "center_pool_backward",
     "corner_pool",
@@ -33,8 +38,12 @@ __all__ = [
     "lp_pool_backward",
     "lse_pool",
     "lse_pool_backward",
+    "max_blur_pool",
+    "max_blur_pool_backward",
     "max_pool",
     "max_pool_backward",
+    "max_unpool",
+    "max_unpool_backward",
     "min_pool",
     "min_pool_backward",
     "mixed_pool",
@@ -45,6 +54,8 @@ __all__ = [
     "stochastic_pool_backward",
     "strip_pool",
     "strip_pool_backward",
+    "subsample",
+    "subsample_backward",
     "sum_pool",
     "sum_pool_backward",
 ]

@@ -171,7 +171,7 @@ def _cells(name: str, cells: Iterable[Cell], array: np.ndarray) -> set[tuple[int
 
 def short(value: float) -> str:
     """A number as it fits into a cell: at most two decimals, and .5 for 0.5."""
-    value = float(value)
+    value = round(float(value), 2) + 0.0 if math.isfinite(value) else value  # + 0.0: no minus before a zero
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

@@ -243,3 +243,16 @@ def test_in_a_browser(browser):
                 results = Axe().run(page)
                 assert results.violations_count == 0, results.generate_report()
         context.close()
+
+
+@pytest.mark.parametrize("path", BANKS, ids=lambda path: path.stem)
+def test_on_the_published_page(path, page):
+    page.goto(f"/book/{path.stem}.html")
+    bank = load(path)
+    for i, part in enumerate(["preview", "review"]):
+        for number, question in enumerate(bank[part]):
+            fieldset = page.locator(".poolref-quiz").nth(i).locator("> fieldset").nth(number)
+            right = [bool(option.get("right")) for option in question["options"]]
+            for answer, words in [(right.index(False), "Not this one."), (right.index(True), "Right.")]:
+                fieldset.locator("label").nth(answer).click()
+                assert fieldset.locator(".feedback:visible").text_content().startswith(words)

@@ -87,10 +87,10 @@ def region_max(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
     """
     if isinstance(regions, Running):
         return _running_max(x, regions)
-    if not x.is_floating_point():
-        return _int_max(x, regions)
     if isinstance(regions, Window):
         return window_max(x, regions, return_indices=True)
+    if not x.is_floating_point():
+        return _max_of_cells(x, regions)
     n, size = regions.ndim, regions.output_shape(_spatial(x, regions))
     return _on_maps(lambda maps: _ADAPTIVE_MAX_POOL[n - 1](maps, size, True), x, n)
 
@@ -122,6 +122,11 @@ def region_mean(x: Tensor, regions: Regions) -> Tensor:
 def window_max(x: Tensor, window: Window, return_indices: bool = False) -> Tensor | tuple[Tensor, Tensor]:
     """torch's own maximum over windows."""
     w, n = window, window.ndim
+    # A window between the cells of a narrow map has none; torch's backward then writes outside of the gradient.
+    has_empty = max(w.dilation) > 1 and any(len(span) == 0 for axis in w.spans(_spatial(x, w)) for span in axis)
+    if has_empty or not x.is_floating_point():
+        values, indices = _max_of_cells(x, w)
+        return (values, indices) if return_indices else values
     arguments = w.kernel_size, w.stride, w.padding, w.dilation, w.ceil_mode, return_indices
     return _on_maps(lambda maps: _MAX_POOL[n - 1](maps, *arguments), x, n)
 
@@ -206,7 +211,7 @@ def _running_max(x: Tensor, regions: Running) -> tuple[Tensor, Tensor]:
         leads = ((now > before) | (now != now)) & (before == before)
         return (F.pad(leads, [0, 0] * (-dim - 1) + [1, 0]) * steps).cummax(dim).values
 
-    winner = first_met(x.detach().flip(dim)).flip(dim).rsub(n - 1) if regions.reverse else first_met(x.detach())
+    winner = n - 1 - first_met(x.detach().flip(dim)).flip(dim) if regions.reverse else first_met(x.detach())
     height, width = x.shape[-2:]
     if dim == -2:
         index = winner * width + torch.arange(width, device=x.device)
@@ -215,14 +220,16 @@ def _running_max(x: Tensor, regions: Running) -> tuple[Tensor, Tensor]:
     return x.gather(dim, winner), index
 
 
-def _int_max(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
-    # torch's operators take few int dtypes, so look at the cells themselves.
-    spatial = _spatial(x, regions)
-    cells = region_cells(x, regions, lowest(x.dtype))
+def _max_of_cells(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
+    """For what torch's operators do not take: most int dtypes, and windows without cells (value -inf, index -1)."""
+    spatial, n = _spatial(x, regions), regions.ndim
+    cells = region_cells(x.detach(), regions, lowest(x.dtype))
     index = region_cells(torch.arange(prod(spatial), device=x.device).view(spatial), regions, -1)
-    values = cells.amax(-1)
-    winners = (cells == values.unsqueeze(-1)) & (index >= 0)
-    return values, torch.where(winners, index, prod(spatial)).amin(-1)
+    winners = ((cells == cells.amax(-1, keepdim=True)) | (cells != cells)) & (index >= 0)
+    none = prod(spatial)
+    first = torch.where(winners, index, none).amin(-1)
+    values = x.flatten(-n).gather(-1, first.clamp(max=none - 1).flatten(-n)).view(first.shape)
+    return values.masked_fill(first == none, lowest(x.dtype)), first.masked_fill(first == none, -1)
 
 
 def _scan(accumulate: Callable[[Tensor], Tensor], x: Tensor, dim: int, reverse: bool) -> Tensor:

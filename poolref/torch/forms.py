@@ -133,7 +133,7 @@ def adaptive_functions(reducer: Callable) -> tuple[Callable, Callable, Callable]
 
         Formula and source: see `{reducer}`.
         """
-        return reducer(input, adaptive(ndim, output_size))
+        return reducer(input, Adaptive(output_size, ndim=ndim))
 
     return functions(f"adaptive_{reducer.__name__}", form, reducer)
 
@@ -157,13 +157,6 @@ def global_functions(reducer: Callable) -> tuple[Callable, Callable, Callable]:
         return squeezed(reducer(input, Whole(ndim)), ndim, keepdim)
 
     return functions(f"global_{reducer.__name__}", form, reducer)
-
-
-def adaptive(ndim: int, output_size: int | Sequence[int | None] | None) -> Adaptive:
-    """The Adaptive of torch.nn's argument: an int, None, or a sequence of these, one for all axes or one for each."""
-    if isinstance(output_size, (tuple, list)) and len(output_size) == 1:
-        (output_size,) = output_size
-    return Adaptive(output_size, ndim=ndim)
 
 
 # --- modules ---------------------------------------------------------------------------------------------------------
@@ -247,7 +240,7 @@ class AdaptivePool(Pool):
 
     @property
     def regions(self) -> Adaptive:
-        return adaptive(self.ndim, self.output_size)
+        return Adaptive(self.output_size, ndim=self.ndim)
 
 
 class GlobalPool(Pool):

@@ -1,7 +1,6 @@
 """Operators that bring their own forward and backward, and so need less time and memory than their parts would.
 
-:func:`kernel` turns four functions into one operator on windows that autograd, torch.func, torch.compile and
-torch.export know.  For the compilers it is a single step: `torch.ops.poolref.<name>`, with a backward of the same kind,
+:func:`kernel` turns four functions into one operator that autograd, torch.func, torch.compile and torch.export know.  For the compilers it is a single step: `torch.ops.poolref.<name>`, with a backward of the same kind,
 so what runs on which device is decided in one place, :func:`_register`.
 
 Two of the functions compute the operator from a few sums that overlapping windows share; that is fast, and exact as
@@ -17,8 +16,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from poolref.regions import Window
-from poolref.torch.core import region_cells, widen
+from poolref.regions import Regions, Window
+from poolref.torch.core import as_window, region_cells, widen
 from poolref.torch.sweeps import Sweep, as_maps, as_planes, blocks, empty_like
 
 _LIBRARY = torch.library.Library("poolref", "DEF")
@@ -27,7 +26,7 @@ _LIBRARY = torch.library.Library("poolref", "DEF")
 def kernel(
     name: str, forward: Callable, backward: Callable, of_cells: Callable, cells_backward: Callable, fill: float
 ) -> Callable[..., Tensor]:
-    """Return an operator `(x, window, *parameters) -> y` for floats x, (..., *spatial), and float parameters.
+    """Return an operator `(x, regions, *parameters) -> y` for floats x, (..., *spatial), and float parameters.
 
     Args:
         name: its name among `torch.ops.poolref`.
@@ -88,7 +87,14 @@ def kernel(
             )
             return Backward.apply(grad, x, window, parameters), 0
 
-    return lambda x, window, *parameters: Forward.apply(x, _packed(window), parameters)
+    def operator(x: Tensor, regions: Regions, *parameters: float) -> Tensor:
+        window = as_window(regions, tuple(x.shape[x.ndim - regions.ndim :]))
+        if window is not None:
+            return Forward.apply(x, _packed(window), parameters)
+        cells = region_cells(x, regions, fill)  # in a row, and all of them are one window
+        return Forward.apply(cells, _packed(Window((cells.shape[-1],))), parameters).squeeze(-1)
+
+    return operator
 
 
 def _register(

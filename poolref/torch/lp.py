@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from poolref.regions import Regions, Whole, check_norm_type
-from poolref.torch.core import as_window, check_floats, level_by_level, region_cells, region_max, widen
+from poolref.regions import Adaptive, Regions, Whole, check_norm_type
+from poolref.torch.core import check_floats, level_by_level, region_max
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
     Ints,
     WindowPool,
-    adaptive,
     functions,
     modules,
     squeezed,
@@ -51,13 +50,10 @@ def lp_pool(input: Tensor, regions: Regions, p: float = 2) -> Tensor:
     scales a partial window up in ceil mode.
     """
     p = check_norm_type("p", p)
-    spatial = check_floats(input, regions)
+    check_floats(input, regions)
     if p == torch.inf:
         return region_max(input.abs(), regions)[0].clamp(min=0)
-    window = as_window(regions, spatial)
-    if window is not None:
-        return _lp_pool(input, window, p)
-    return _of_cells(region_cells(widen(input), regions, 0), p).to(input.dtype)
+    return _lp_pool(input, regions, p)
 
 
 # |x|^p is the same for every window a cell lies in; without scaling the norm is one sum.
@@ -165,7 +161,7 @@ def _adaptive_lp_pool(
 
     Formula and source: see `lp_pool`.
     """
-    return lp_pool(input, adaptive(ndim, output_size), check_norm_type("norm_type", norm_type))
+    return lp_pool(input, Adaptive(output_size, ndim=ndim), check_norm_type("norm_type", norm_type))
 
 
 def _global_lp_pool(ndim: int, input: Tensor, norm_type: float, keepdim: bool = True) -> Tensor:

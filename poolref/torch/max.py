@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from poolref.regions import Regions, Window, check_flag
+from poolref.regions import Adaptive, Regions, Window, check_flag
 from poolref.torch.core import check_numbers, level_by_level, region_max, window_max
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
     Ints,
     WindowPool,
-    adaptive,
     functions,
     global_functions,
     modules,
@@ -57,17 +56,17 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
         return region_max(input, regions)[0]
     if _is_swept(input, regions):
         return _Swept.apply(input, regions)
-    return window_max(input, regions) if input.is_floating_point() else region_max(input, regions)[0]
+    return window_max(input, regions)
 
 
 def _is_swept(x: Tensor, window: Window) -> bool:
     """Whether sweeps beat torch's own operator: for large maps on the CPU that will not be differentiated."""
     return (
-        x.numel() >= SMALL
+        not torch.compiler.is_compiling()
         and x.is_cpu
+        and x.numel() >= SMALL
         and not (x.requires_grad and torch.is_grad_enabled())
         and not channels_innermost(x, window.ndim)
-        and not torch.compiler.is_compiling()
     )
 
 
@@ -148,7 +147,7 @@ def _adaptive_max_pool(
 
     Formula and source: see `max_pool`.
     """
-    return max_pool(input, adaptive(ndim, output_size), return_indices)
+    return max_pool(input, Adaptive(output_size, ndim=ndim), return_indices)
 
 
 max_pool1d, max_pool2d, max_pool3d = functions("max_pool", _max_pool, max_pool)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from poolref.regions import Regions
-from poolref.torch.core import as_window, check_floats, level_by_level, region_cells, widen
+from poolref.torch.core import check_floats, level_by_level
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -44,10 +44,8 @@ def soft_pool(input: Tensor, regions: Regions) -> Tensor:
     Source: stergiou2021.  The authors' code departs from the paper: it does not subtract the maximum (x = 100 gives
     NaN), and its backward pass is `w` alone.  The paper is followed here.
     """
-    window = as_window(regions, check_floats(input, regions))
-    if window is not None:
-        return _soft_pool(input, window)
-    return _of_cells(region_cells(widen(input), regions, -torch.inf)).to(input.dtype)
+    check_floats(input, regions)
+    return _soft_pool(input, regions)
 
 
 # exp(x) is the same for every window a cell lies in; without subtracting a maximum SoftPool is two sums.

@@ -60,19 +60,17 @@ class Sweep:
             x[(..., *inputs)].add_(cells[(..., *outputs, t)])
         return x
 
-    def _reduce(
-        self, pairwise: Callable, whole: Callable, x: Tensor, empty: float, out: Tensor | None = None
-    ) -> Tensor:
-        last = len(self.spatial) - 1
-        for axis in range(len(self.spatial)):
-            size = self.output[axis]
-            target = out if out is not None and axis == last else x.new_empty(_resized(x, axis, size))
+    def _reduce(self, pairwise: Callable, whole: Callable, x: Tensor, empty: float, out: Tensor | None) -> Tensor:
+        for axis, size in enumerate(self.output):
+            last = axis == len(self.output) - 1
+            target = out if last and out is not None else x.new_empty(_resized(x, axis, size))
             taps = self._cheaper_taps(axis)
-            if len(taps) < len(self.taps[axis]):
-                for outputs, inputs in taps:
-                    whole(x[_along(axis, inputs)], axis + 1, True, out=target[_along(axis, outputs)])
-            else:
+            if taps is self.taps[axis]:
                 _combine(pairwise, x, target, axis, taps, empty)
+            else:
+                for outputs, inputs in taps:
+                    cells, result = x[_along(axis, inputs)], target[_along(axis, outputs)]
+                    whole(cells, axis + 1, True, out=result) if cells.shape[axis + 1] else result.fill_(empty)
             x = target
         return x
 

@@ -1,0 +1,101 @@
+"""Pooling by name: create_pool reads the catalog, replace_pooling swaps the pooling of a network."""
+
+import pytest
+import torch
+from torch import nn
+
+import poolref.torch
+from poolref import catalog
+from poolref.torch import create_pool, replace_pooling
+
+
+def test_create_pool_knows_every_row_of_the_catalog():
+    for row in catalog.OPERATORS:
+        if row.kind == "reducer" and row.torch:
+            required = {"norm_type": 2} if row.name == "lp" else {}
+            for ndim in row.ndims:
+                stem = f"{row.torch.rpartition('.')[2]}{ndim}d"
+                assert type(create_pool(row.name, ndim, kernel_size=2, **required)).__name__ == stem
+                adaptive = create_pool(f"adaptive_{row.name}", ndim, output_size=2, **required)
+                assert type(adaptive).__name__ == f"Adaptive{stem}"
+                assert type(create_pool(f"global_{row.name}", ndim, **required)).__name__ == f"Global{stem}"
+
+
+@pytest.mark.parametrize(
+    "name, ndim, arguments, error, message",
+    [
+        ("softmax", 2, {}, ValueError, r"name must be one of max, .*'softmax'"),
+        ("soft", 4, {"kernel_size": 2}, ValueError, "ndim.*4"),
+        ("soft", 2, {}, TypeError, "kernel_size"),
+        ("soft", 2, {"kernel_size": 2, "alpha": 1}, TypeError, "alpha"),
+    ],
+)
+def test_create_pool_refuses(name, ndim, arguments, error, message):
+    with pytest.raises(error, match=message):
+        create_pool(name, ndim, **arguments)
+
+
+def network():
+    shared = nn.MaxPool2d(2, ceil_mode=True)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.MaxPool2d(3, 2, 1),
+        nn.ModuleDict({"a": shared, "b": nn.ReLU()})["a"],
+        nn.Sequential(nn.Conv2d(4, 4, 1), nn.AvgPool2d(2), shared),
+        nn.AdaptiveAvgPool2d((None, 1)),
+    )
+
+
+def test_replace_pooling():
+    model = network().eval()
+    report = replace_pooling(
+        model, {nn.MaxPool2d: "soft", nn.AvgPool2d: ("lp", {"norm_type": 3}), nn.AdaptiveAvgPool2d: "max"}
+    )
+    assert [change.name for change in report] == ["1", "2", "3.1", "3.2", "4"]
+    assert [type(change.old) for change in report] == [
+        nn.MaxPool2d,
+        nn.MaxPool2d,
+        nn.AvgPool2d,
+        nn.MaxPool2d,
+        nn.AdaptiveAvgPool2d,
+    ]
+    assert repr(model[1]) == "SoftPool2d(kernel_size=3, stride=2, padding=1, dilation=1, ceil_mode=False)"
+    assert model[2] is model[3][2] and model[2].ceil_mode is True
+    assert isinstance(model[3][1], poolref.torch.LPPool2d) and model[3][1].norm_type == 3
+    assert model[4].output_size == (None, 1)
+    assert all(change.new is model.get_submodule(change.name) for change in report)
+    assert not any(module.training for module in model.modules())
+    assert model(torch.zeros(1, 3, 33, 33)).shape == (1, 4, 2, 1)
+    assert replace_pooling(model, {nn.MaxPool2d: "soft"}) == []
+
+
+def test_replacing_with_the_same_operator_changes_no_number():
+    model, x = network(), torch.randn(2, 3, 20, 20)
+    expected = model(x)
+    report = replace_pooling(model, {nn.MaxPool2d: "max", nn.AvgPool2d: "average", nn.AdaptiveAvgPool2d: "average"})
+    assert len(report) == 5
+    assert torch.equal(model(x), expected)
+
+
+@pytest.mark.parametrize(
+    "old, replacements, error, message",
+    [
+        (nn.MaxPool2d(2, return_indices=True), {nn.MaxPool2d: "soft"}, ValueError, "'0'.*return_indices=True"),
+        (nn.MaxPool2d(2, dilation=2), {nn.MaxPool2d: "average"}, ValueError, "'0'.*dilation=2"),
+        (nn.AvgPool2d(2, divisor_override=3), {nn.AvgPool2d: "max"}, ValueError, "divisor_override=3"),
+        (nn.MaxPool2d(2), {nn.MaxPool2d: "lp"}, TypeError, "norm_type"),
+        (nn.MaxPool2d(2), {nn.MaxPool2d: "best"}, ValueError, "best"),
+        (nn.MaxPool2d(2), {"MaxPool2d": "soft"}, TypeError, "keys of replacements"),
+        (nn.ReLU(), {nn.ReLU: "soft"}, ValueError, "keys of replacements.*ReLU"),
+    ],
+)
+def test_replace_pooling_refuses(old, replacements, error, message):
+    model = nn.Sequential(old, nn.MaxPool2d(2))
+    with pytest.raises(error, match=message):
+        replace_pooling(model, replacements)
+    assert model[0] is old and type(model[1]) is nn.MaxPool2d
+
+
+def test_replace_pooling_refuses_the_model_itself():
+    with pytest.raises(ValueError, match="model must contain.*MaxPool2d"):
+        replace_pooling(nn.MaxPool2d(2), {nn.MaxPool2d: "soft"})

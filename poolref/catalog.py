@@ -260,6 +260,28 @@ OPERATORS: tuple[Operator, ...] = (
         numpy="poolref.numpy.max_unpool",
         torch=None,
     ),
+    Operator(
+        name="hopfield",
+        title="Hopfield pooling",
+        kind="memory",
+        paper="ramsauer2021",
+        numpy="poolref.numpy.hopfield_pool",
+        torch=None,
+        ndims=(2,),
+        parameters=(
+            Parameter("beta", None, "a finite number above 0; it has no default"),
+            Parameter("steps", 1, "an int of at least 1"),
+        ),
+    ),
+    Operator(
+        name="attention",
+        title="Attention pooling",
+        kind="attention",
+        paper="lee2019",
+        numpy="poolref.numpy.attention_pool",
+        torch=None,
+        ndims=(2,),
+    ),
 )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
-from itertools import product
+from itertools import product, zip_longest
 from math import prod
 from numbers import Real
 from typing import NamedTuple
@@ -103,6 +103,35 @@ def check_same_shape(name: str, shape: Sequence[int], model: str, expected: Sequ
     """Raise a ValueError unless the array called `name` has the shape of the one called `model`."""
     if tuple(shape) != tuple(expected):
         raise ValueError(f"{name} must have the shape of {model}, {tuple(expected)}, got {tuple(shape)}")
+
+
+def check_features(name: str, shape: Sequence[int], model: str, expected: Sequence[int]) -> tuple[int, ...]:
+    """Check that two arrays are sets of vectors, (..., vectors, features), of the same number of features.
+
+    Returns the shape in which every vector of the first meets every vector of the second; leading axes broadcast.
+    """
+    if min(len(shape), len(expected)) < 2 or shape[-1] != expected[-1] or 0 in (expected[-2], expected[-1]):
+        raise ValueError(
+            f"{name} and {model} must be (..., vectors, features) with as many features, and {model} not empty, "
+            f"got {tuple(shape)} and {tuple(expected)}"
+        )
+    lead = []
+    for a, b in zip_longest(reversed(shape[:-2]), reversed(expected[:-2]), fillvalue=1):
+        if a != b and 1 not in (a, b):
+            raise ValueError(
+                f"{name} and {model} must have leading axes that broadcast, got {tuple(shape)} and {tuple(expected)}"
+            )
+        lead.insert(0, b if a == 1 else a)
+    return (*lead, shape[-2], expected[-2])
+
+
+def check_mask(name: str, is_bool: bool, shape: Sequence[int], expected: Sequence[int]) -> None:
+    """Raise a TypeError unless a mask holds bools, and a ValueError unless it broadcasts to the shape `expected`."""
+    if not is_bool:
+        raise TypeError(f"{name} must hold bools, True where something takes part")
+    fits = all(n in (1, m) for n, m in zip(reversed(shape), reversed(expected)))
+    if len(shape) > len(expected) or not fits:
+        raise ValueError(f"{name} must broadcast to the shape {tuple(expected)}, got {tuple(shape)}")
 
 
 def check_ndim(ndim: object) -> int:

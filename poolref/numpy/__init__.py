@@ -3,11 +3,13 @@
 `x` is `(..., *spatial)`: however many leading axes there are, each map is pooled by itself.
 """
 
+from poolref.numpy.attention import attention_pool, attention_pool_backward
 from poolref.numpy.average import avg_pool, avg_pool_backward, sum_pool, sum_pool_backward
 from poolref.numpy.blur import blur_pool, blur_pool_backward, max_blur_pool, max_blur_pool_backward
 from poolref.numpy.center import center_pool, center_pool_backward
 from poolref.numpy.corner import corner_pool, corner_pool_backward
 from poolref.numpy.gem import gem_pool, gem_pool_backward
+from poolref.numpy.hopfield import hopfield_pool, hopfield_pool_backward, hopfield_retrieve, hopfield_retrieve_backward
 from poolref.numpy.lp import lp_pool, lp_pool_backward
 from poolref.numpy.lse import lse_pool, lse_pool_backward
 from poolref.numpy.max import max_pool, max_pool_backward
@@ -20,6 +22,8 @@ from poolref.numpy.subsample import subsample, subsample_backward
 from poolref.numpy.unpool import max_unpool, max_unpool_backward
 
 __all__ = [
+    "attention_pool",
+    "attention_pool_backward",
     "avg_pool",
     "avg_pool_backward",
     "blur_pool",
@@ -34,6 +38,10 @@ __all__ = [
     "gated_pool_backward",
     "gem_pool",
     "gem_pool_backward",
+    "hopfield_pool",
+    "hopfield_pool_backward",
+    "hopfield_retrieve",
+    "hopfield_retrieve_backward",
     "lp_pool",
     "lp_pool_backward",
     "lse_pool",

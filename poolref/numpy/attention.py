@@ -1,0 +1,55 @@
+"""Attention pooling: one learned query decides how much every cell counts."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import numpy as np
+
+from poolref.numpy.hopfield import hopfield_pool, hopfield_pool_backward
+
+
+def attention_pool(x: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """Return the mean of all cells, weighted by their likeness to a query: (..., cells, channels) -> (..., channels).
+
+    A map (..., channels, H, W) has its cells in a row after `x.reshape(..., channels, H * W).swapaxes(-1, -2)`.
+
+    Args:
+        x: floats, one vector for every cell, at least 1 cell.
+        query: floats (channels,); or S queries (S, channels) for S results (..., S, channels).
+
+    Returns:
+        The weighted means, in the dtype that `x` and `query` share.
+
+    Raises:
+        TypeError: `x` or `query` does not hold floats.
+        ValueError: the channels differ, or there is no cell.
+
+    Formula: `y = sum over cells c of w[c] x[c]`, with `w = softmax over cells of (x[c] . query) / sqrt(channels)`:
+    Hopfield pooling with one step and `beta = 1 / sqrt(channels)`.
+
+    Source: lee2019, where the queries are called seeds; vaswani2017 for the scale.  The projections to queries, keys
+    and values that surround it in a network belong to the torch column.
+    """
+    return hopfield_pool(x, query, _beta(query))
+
+
+def attention_pool_backward(grad_output: np.ndarray, x: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gradients of attention pooling with respect to `x` and `query`, in their shapes and dtypes.
+
+    Args:
+        grad_output: gradient of the output, in the output's shape.
+        x, query: as in the forward pass.
+
+    Raises:
+        TypeError: as `attention_pool`.
+        ValueError: as `attention_pool`, or `grad_output` does not have the output's shape.
+
+    Formula: `dx[c] = w[c] grad_output + s[c] query` and `dquery = sum over cells c of s[c] x[c]`, with
+    `s[c] = w[c] (x[c] - y) . grad_output / sqrt(channels)`.
+    """
+    return hopfield_pool_backward(grad_output, x, query, _beta(query))
+
+
+def _beta(query: np.ndarray) -> float:
+    return 1 / sqrt(max(1, np.shape(query)[-1] if np.ndim(query) else 1))

@@ -303,6 +303,18 @@ def test_touch_lights_both_ways_and_edits(open_page):
     assert sentence(page) == "Output (1, 0) = max(2, 2, 0, 0) = 2, from cell (1, 0), the first of 2 that tie."
 
 
+def test_bars_compare_the_weights_in_a_window(open_page):
+    def bars(operator):
+        page = open_page(html_of(operator=operator, values=[[0, 0], [0, 1]]))
+        return [
+            c.evaluate("(el) => el.style.getPropertyValue('--share')") for c in page.locator(".pe-map .pe-lit").all()
+        ]
+
+    assert bars("soft") == ["0.368", "0.368", "0.368", "1.000"]
+    assert bars("average") == ["1.000"] * 4
+    assert bars("max") == ["0.000"] * 4
+
+
 def test_a_cell_no_window_sees(open_page):
     page = open_page(html_of(values="ties", kernel_size=1, stride=2))
     cell(page, "map", 1, 1).click()

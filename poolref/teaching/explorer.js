@@ -417,7 +417,8 @@ function render({ model, el }) {
     return (x) => (Number.isFinite(x) ? x / most : Math.sign(x) || 0);
   };
   const tint = (x) => (x < 0 ? "pe-negative" : "");
-  // How a cell shows its part in a result: the whole of it, or a bar as long as its weight.
+  // How a cell shows its part in a result: the whole of it, or a bar as long as its weight beside the largest.
+  const bar = (weight, weights) => (WORDS[drawn.operator].lone ? 0 : weight / (Math.max(...weights) || 1));
   const part = (weight) => (WORDS[drawn.operator].lone && weight === 1 ? "pe-lit pe-winner" : "pe-lit");
 
   function draw() {
@@ -478,7 +479,7 @@ function render({ model, el }) {
           text: inCell(x),
           value: x,
           heat: heat(x),
-          share: lit && !words.lone ? weight : 0,
+          share: lit ? bar(weight, region.weights) : 0,
           classes: `${tint(x)} ${lit ? part(weight) : ""} ${isTouched ? "pe-touched" : ""}`,
           label: `row ${r}, column ${c}: ${number(x)}${lit ? ", in the window" : ""}`,
         };
@@ -503,7 +504,7 @@ function render({ model, el }) {
           text: born ? inCell(y) : "",
           value: y,
           heat: born ? outHeat(y) : 0,
-          share: weight === undefined || words.lone ? 0 : weight,
+          share: weight === undefined ? 0 : bar(weight, weightIn.values()),
           classes: `${born ? tint(y) : "pe-unborn"} ${weight === undefined ? "" : part(weight)}`,
           label: `row ${r}, column ${c}: ${born ? number(y) : "not made yet"}${weight === undefined ? "" : ", sees the cell"}`,
         };

@@ -282,6 +282,34 @@ OPERATORS: tuple[Operator, ...] = (
         torch=None,
         ndims=(2,),
     ),
+    Operator(
+        name="roi_pool",
+        title="RoI pooling",
+        kind="region",
+        paper="girshick2015",
+        numpy="poolref.numpy.roi_pool",
+        torch=None,
+        ndims=(2,),
+        parameters=(
+            Parameter("output_size", None, "an int of at least 1, or two; it has no default"),
+            Parameter("spatial_scale", 1.0, "a finite number above 0"),
+        ),
+    ),
+    Operator(
+        name="roi_align",
+        title="RoIAlign",
+        kind="region",
+        paper="he2017",
+        numpy="poolref.numpy.roi_align",
+        torch=None,
+        ndims=(2,),
+        parameters=(
+            Parameter("output_size", None, "an int of at least 1, or two; it has no default"),
+            Parameter("spatial_scale", 1.0, "a finite number above 0"),
+            Parameter("sampling_ratio", 0, "an int of at least 0"),
+            Parameter("aligned", True, "True or False"),
+        ),
+    ),
 )
 
 

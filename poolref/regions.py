@@ -14,12 +14,13 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import product, zip_longest
-from math import prod
+from math import isfinite, prod
 from numbers import Real
 from typing import NamedTuple
 
 __all__ = [
     "Adaptive",
+    "Box",
     "Columns",
     "Pyramid",
     "ReceptiveField",
@@ -145,7 +146,7 @@ def check_regions(regions: object) -> Regions:
     """Return `regions` if it is one of the kinds in this module; a TypeError otherwise."""
     if not isinstance(regions, Regions):
         raise TypeError(
-            "regions must be a Window, Adaptive, Whole, Pyramid, Rows, Columns or Running of poolref.regions, "
+            "regions must be a Window, Adaptive, Whole, Pyramid, Box, Rows, Columns or Running of poolref.regions, "
             f"got {regions!r}"
         )
     return regions
@@ -166,6 +167,29 @@ def check_spatial(shape: Sequence[int], ndim: int) -> tuple[int, ...]:
     if 0 in spatial:
         raise ValueError(f"x must have no empty spatial axis, got shape {tuple(shape)} with spatial part {spatial}")
     return spatial
+
+
+def check_maps(name: str, shape: Sequence[int]) -> None:
+    """Raise a ValueError unless `shape` is (N, C, H, W) with H and W at least 1."""
+    if len(shape) != 4 or 0 in shape[2:]:
+        raise ValueError(f"{name} must be (N, C, H, W) with H and W at least 1, got shape {tuple(shape)}")
+
+
+def check_boxes(shape: Sequence[int], boxes: list[list[float]], images: int) -> None:
+    """Raise a ValueError unless `boxes` are rows of five finite numbers, the first of which names one of the images."""
+    if len(shape) != 2 or shape[1] != 5:
+        raise ValueError(f"boxes must be (K, 5), rows of image, x1, y1, x2, y2, got shape {tuple(shape)}")
+    for row in boxes:
+        if not all(isfinite(v) for v in row):
+            raise ValueError(f"boxes must hold finite numbers, got {row}")
+        if row[0] not in range(images):
+            raise ValueError(f"boxes must begin with the index of one of {images} images, got {row}")
+
+
+def check_size(name: str, value: object, ndim: int) -> tuple[int, ...]:
+    """Return `value`, an int of at least 1 or a tuple of `ndim` such ints, as a tuple."""
+    _rank(ndim, **{name: value})
+    return _per_axis(name, value, ndim, minimum=1)
 
 
 def check_shape(name: str, value: object) -> tuple[int, ...]:
@@ -481,6 +505,48 @@ class Pyramid(Regions):
             position, i = divmod(position, level)
             index.insert(0, i)
         return grid.cells(index, spatial_shape)
+
+
+@dataclass(frozen=True)
+class Box(Regions):
+    """Adaptive bins inside a box, which may reach over the map's edges; the regions of RoI pooling.
+
+    Along one axis with `size` cells of the box and `o` bins, bin `i` takes the cells from `start + floor(i*size/o)` up
+    to, not including, `start + ceil((i+1)*size/o)`, as far as they lie inside the map.  A bin outside has no cells.
+
+    Args:
+        start: the first cell of the box along each axis, a tuple of ints; may be negative.
+        size: the cells of the box along each axis, a tuple of ints.
+        output_size: bins along each axis; an int, or a tuple with one int for each axis.
+
+    Raises:
+        TypeError: an argument is not of ints.
+        ValueError: `size` or `output_size` has an entry below 1, or ranks disagree.
+
+    Source: girshick2015.
+    """
+
+    start: tuple[int, ...]
+    size: tuple[int, ...]
+    output_size: int | tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        ndim = _rank(None, start=self.start, size=self.size, output_size=self.output_size)
+        object.__setattr__(self, "ndim", ndim)
+        object.__setattr__(self, "start", tuple(operator.index(v) for v in self.start))
+        for name in ("size", "output_size"):
+            object.__setattr__(self, name, _per_axis(name, getattr(self, name), ndim, minimum=1))
+
+    def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        self._check_shape(spatial_shape)
+        return self.output_size
+
+    def spans(self, spatial_shape: Sequence[int]) -> Spans:
+        spans = []
+        for n, start, size, o in zip(self._check_shape(spatial_shape), self.start, self.size, self.output_size):
+            edges = ((start + i * size // o, start - ((i + 1) * size // -o)) for i in range(o))
+            spans.append(tuple(range(min(max(a, 0), n), min(max(b, 0), n)) for a, b in edges))
+        return tuple(spans)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from poolref.numpy.lse import lse_pool, lse_pool_backward
 from poolref.numpy.max import max_pool, max_pool_backward
 from poolref.numpy.min import min_pool, min_pool_backward
 from poolref.numpy.mixed import gated_pool, gated_pool_backward, mixed_pool, mixed_pool_backward
+from poolref.numpy.roi import roi_align, roi_align_backward, roi_pool, roi_pool_backward
 from poolref.numpy.soft import soft_pool, soft_pool_backward
 from poolref.numpy.stochastic import expected_pool, expected_pool_backward, stochastic_pool, stochastic_pool_backward
 from poolref.numpy.strip import strip_pool, strip_pool_backward
@@ -56,6 +57,10 @@ __all__ = [
     "min_pool_backward",
     "mixed_pool",
     "mixed_pool_backward",
+    "roi_align",
+    "roi_align_backward",
+    "roi_pool",
+    "roi_pool_backward",
     "soft_pool",
     "soft_pool_backward",
     "stochastic_pool",

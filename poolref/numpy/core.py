@@ -129,7 +129,7 @@ class Grid:
         """Along each axis, one more than the largest number a cell can have within its region."""
         if isinstance(self.regions, Window):
             return self.regions.kernel_size
-        return tuple(max(len(span) for span in axis) for axis in self.spans)
+        return tuple(max(1, *(len(span) for span in axis)) for axis in self.spans)
 
     # Cell number `t` of the region with output index `i` along an axis lies at `starts[i] + t * step`.  Flat indices
     # are sums of such positions, so that they split into a part for the output cell and a part for the number.

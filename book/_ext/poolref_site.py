@@ -40,6 +40,7 @@ def setup(app):
     app.connect("config-inited", link_repository)
     app.connect("builder-inited", copy_assets)
     app.connect("autodoc-process-docstring", escape_symbols, priority=400)
+    app.connect("autodoc-skip-member", skip_twins)
     app.connect("html-page-context", finish_page, priority=900)
     app.connect("build-finished", finish_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -114,6 +115,11 @@ def escape_symbols(app, what, name, thing, options, lines):
             found = re.compile(f"({code_or_emphasis})|({special})", re.S)
             paragraphs[number] = found.sub(lambda match: match[1] or "\\" + match[2], text)
     lines[:] = "\n\n".join(paragraphs).split("\n")
+
+
+def skip_twins(app, what, name, thing, skip, options):
+    """Leave to the API page's words what differs from its 2-d twin in the number of axes alone."""
+    return True if name.endswith(("1d", "3d")) or name == "reducer" else None
 
 
 def finish_page(app, pagename, templatename, context, doctree):

@@ -261,6 +261,15 @@ OPERATORS: tuple[Operator, ...] = (
         torch=None,
     ),
     Operator(
+        name="hopfield_retrieve",
+        title="Hopfield retrieval",
+        kind="memory",
+        paper="ramsauer2021",
+        numpy="poolref.numpy.hopfield_retrieve",
+        torch=None,
+        parameters=(Parameter("steps", 1, "an int of at least 1"),),
+    ),
+    Operator(
         name="hopfield",
         title="Hopfield pooling",
         kind="memory",
@@ -268,10 +277,7 @@ OPERATORS: tuple[Operator, ...] = (
         numpy="poolref.numpy.hopfield_pool",
         torch=None,
         ndims=(2,),
-        parameters=(
-            Parameter("beta", None, "a finite number above 0; it has no default"),
-            Parameter("steps", 1, "an int of at least 1"),
-        ),
+        parameters=(Parameter("steps", 1, "an int of at least 1"),),
     ),
     Operator(
         name="attention",
@@ -290,10 +296,7 @@ OPERATORS: tuple[Operator, ...] = (
         numpy="poolref.numpy.roi_pool",
         torch=None,
         ndims=(2,),
-        parameters=(
-            Parameter("output_size", None, "an int of at least 1, or two; it has no default"),
-            Parameter("spatial_scale", 1.0, "a finite number above 0"),
-        ),
+        parameters=(Parameter("spatial_scale", 1.0, "a finite number above 0"),),
     ),
     Operator(
         name="roi_align",
@@ -304,7 +307,6 @@ OPERATORS: tuple[Operator, ...] = (
         torch=None,
         ndims=(2,),
         parameters=(
-            Parameter("output_size", None, "an int of at least 1, or two; it has no default"),
             Parameter("spatial_scale", 1.0, "a finite number above 0"),
             Parameter("sampling_ratio", 0, "an int of at least 0"),
             Parameter("aligned", True, "True or False"),

@@ -515,8 +515,9 @@ class Box(Regions):
     to, not including, `start + ceil((i+1)*size/o)`, as far as they lie inside the map.  A bin outside has no cells.
 
     Args:
-        start: the first cell of the box along each axis, a tuple of ints; may be negative.
-        size: the cells of the box along each axis, a tuple of ints.
+        start: the first cell of the box along each axis; an int, or a tuple with one int for each axis.  May be
+            negative.
+        size: the cells of the box along each axis; an int, or a tuple with one int for each axis.
         output_size: bins along each axis; an int, or a tuple with one int for each axis.
 
     Raises:
@@ -526,14 +527,17 @@ class Box(Regions):
     Source: girshick2015.
     """
 
-    start: tuple[int, ...]
-    size: tuple[int, ...]
+    start: int | tuple[int, ...]
+    size: int | tuple[int, ...]
     output_size: int | tuple[int, ...]
 
     def __post_init__(self) -> None:
         ndim = _rank(None, start=self.start, size=self.size, output_size=self.output_size)
         object.__setattr__(self, "ndim", ndim)
-        object.__setattr__(self, "start", tuple(operator.index(v) for v in self.start))
+        start = self.start if isinstance(self.start, (tuple, list)) else (self.start,) * ndim
+        if not all(hasattr(v, "__index__") for v in start):
+            raise TypeError(f"start must be an int or a tuple of ints, one for each axis, got {self.start!r}")
+        object.__setattr__(self, "start", tuple(map(operator.index, start)))
         for name in ("size", "output_size"):
             object.__setattr__(self, name, _per_axis(name, getattr(self, name), ndim, minimum=1))
 

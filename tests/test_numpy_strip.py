@@ -63,5 +63,5 @@ def test_empty_batch_and_what_it_refuses():
         strip_pool(np.ones((2, 3), np.int64))
     with pytest.raises(ValueError, match=r"^x must have at least 2 axes"):
         strip_pool(np.ones(3))
-    with pytest.raises(ValueError, match=r"^grad_output must have the shape of x, \(2, 3\), got \(2, 1\)"):
+    with pytest.raises(ValueError, match=r"^grad_output must have the output's shape \(2, 3\), got \(2, 1\)"):
         strip_pool_backward(np.ones((2, 1)), np.ones((2, 3)))

@@ -6,9 +6,9 @@ from math import comb
 
 import numpy as np
 
-from poolref.numpy.core import as_floats
+from poolref.numpy.core import as_floats, as_gradient
 from poolref.numpy.max import max_pool, max_pool_backward
-from poolref.regions import Window, check_grad_shape, check_int, check_ndim, check_reflection, check_spatial
+from poolref.regions import Window, check_int, check_ndim, check_reflection, check_spatial
 
 
 def blur_pool(x: np.ndarray, filter_size: int = 3, stride: int = 2, ndim: int = 2) -> np.ndarray:
@@ -61,8 +61,8 @@ def blur_pool_backward(
     """
     x = _check(x, filter_size, stride, ndim)
     spatial = x.shape[x.ndim - ndim :]
-    check_grad_shape(np.shape(grad_output), x.shape[: x.ndim - ndim] + tuple((n - 1) // stride + 1 for n in spatial))
-    g = np.asarray(grad_output, np.result_type(x, np.float32))
+    shape = x.shape[: x.ndim - ndim] + tuple((n - 1) // stride + 1 for n in spatial)
+    g = as_gradient(grad_output, shape, np.result_type(x, np.float32))
     for axis, n in zip(range(-ndim, 0), spatial):
         g = np.moveaxis(_smooth_backward(np.moveaxis(g, axis, -1), n, filter_size, stride), -1, axis)
     return np.ascontiguousarray(g, x.dtype)

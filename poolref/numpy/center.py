@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.numpy.core import as_floats, as_gradient
 from poolref.numpy.max import max_pool, max_pool_backward
 from poolref.regions import Columns, Rows, check_same_shape
 
@@ -53,11 +54,10 @@ def center_pool_backward(
     Formula: the first maximum of row i of `a` receives the sum of `grad_output[i, :]`, and the first maximum of column
     j of `b` the sum of `grad_output[:, j]`.
     """
-    a = np.asarray(a)
-    check_same_shape("grad_output", np.shape(grad_output), "a", a.shape)
+    a = as_floats(a)
     if b is not None:
         check_same_shape("b", np.shape(b), "a", a.shape)
-    g = np.asarray(grad_output, np.result_type(np.asarray(grad_output), np.float32))
+    g = as_gradient(grad_output, a.shape, np.result_type(a, np.float32))
     da = max_pool_backward(g.sum(-1, keepdims=True), a, Rows())
     db = max_pool_backward(g.sum(-2, keepdims=True), a if b is None else b, Columns())
     return da + db if b is None else (da, db)

@@ -387,8 +387,8 @@ def apply_backward(
     `function` as float32; the gradient is rounded once.
     """
     spatial = check_spatial(x.shape, check_regions(regions).ndim)
-    grad_output = as_numbers(grad_output, name="grad_output").astype(x.dtype, copy=False)
-    check_grad_shape(grad_output.shape, x.shape[: x.ndim - len(spatial)] + regions.output_shape(spatial))
+    shape = x.shape[: x.ndim - len(spatial)] + regions.output_shape(spatial)
+    grad_output = as_gradient(grad_output, shape, x.dtype)
     grad = np.empty(x.shape, x.dtype)
     grids, *parts = zip(*_grids(regions, spatial, grad_output, *others))
     outputs = [(part, len(grid.output_shape)) for levels in parts for grid, part in zip(grids, levels)]
@@ -453,6 +453,13 @@ def as_floats(x: np.ndarray) -> np.ndarray:
     if x.dtype.kind != "f":
         raise TypeError(f"x must hold floats (float16, float32 or float64), got dtype {x.dtype}")
     return x
+
+
+def as_gradient(grad_output: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return `grad_output` as an array of `dtype`, after checking that it holds numbers and has the output's shape."""
+    grad_output = as_numbers(grad_output, name="grad_output")
+    check_grad_shape(grad_output.shape, shape)
+    return grad_output.astype(dtype, copy=False)
 
 
 def as_indices(indices: np.ndarray, shape: tuple[int, ...], cells: int) -> np.ndarray:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import as_floats
+from poolref.numpy.core import as_floats, as_gradient
 from poolref.numpy.softmax import softmax
-from poolref.regions import check_features, check_grad_shape, check_int, check_mask, check_positive
+from poolref.regions import check_features, check_int, check_mask, check_positive
 
 
 def hopfield_retrieve(
@@ -73,8 +73,7 @@ def hopfield_retrieve_backward(
     for _ in range(steps):
         weights.append(_weights(asked[-1], patterns, beta, mask))
         asked.append(weights[-1] @ patterns)
-    g = np.asarray(grad_output, patterns.dtype)
-    check_grad_shape(g.shape, asked.pop().shape)
+    g = as_gradient(grad_output, asked.pop().shape, patterns.dtype)
     dstored = np.zeros((), patterns.dtype)
     for states, w in zip(reversed(asked), reversed(weights)):
         dw = g @ patterns.swapaxes(-1, -2)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from poolref.numpy.average import avg_pool, avg_pool_backward, sum_pool
-from poolref.numpy.core import Grid, apply, apply_backward, as_floats
+from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_gradient, as_numbers
 from poolref.numpy.max import max_pool, max_pool_backward
 from poolref.regions import (
     Regions,
     Window,
     check_fraction,
-    check_grad_shape,
     check_same_shape,
     check_spatial,
     check_window,
@@ -118,9 +117,8 @@ def gated_pool_backward(
     average pooling for `(1 - a) grad_output`, plus `s[o] weight[t]` for every place t that a cell has in a window o.
     """
     x, wide, weight, padded, places = _lay_out(x, window, weight)
-    g = np.asarray(grad_output, wide.dtype)
     gate = _sigmoid(sum(weight[t] * padded[cells] for t, cells in places))
-    check_grad_shape(g.shape, gate.shape)
+    g = as_gradient(grad_output, gate.shape, wide.dtype)
     with np.errstate(invalid="ignore"):
         gap = max_pool(wide, window) - avg_pool(wide, window, count_include_pad=False)
     slope = np.where(sum_pool(np.ones_like(wide), window) > 0, g * gate * (1 - gate) * gap, 0)
@@ -158,7 +156,7 @@ def _lay_out(x: np.ndarray, window: Window, weight: np.ndarray) -> tuple:
     x = as_floats(x)
     spatial = check_spatial(x.shape, check_window("window", window).ndim)
     wide = x.astype(np.result_type(x, np.float32), copy=False)
-    weight = np.asarray(weight, wide.dtype)
+    weight = as_numbers(weight, name="weight").astype(wide.dtype)
     check_same_shape("weight", weight.shape, "the window", window.kernel_size)
     axes = list(
         zip(window.output_shape(spatial), spatial, window.kernel_size, window.stride, window.padding, window.dilation)

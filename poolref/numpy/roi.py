@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from poolref.numpy.core import Grid, as_floats
+from poolref.numpy.core import Grid, as_floats, as_gradient, as_numbers
 from poolref.regions import (
     Box,
     check_boxes,
     check_flag,
-    check_grad_shape,
     check_int,
     check_maps,
     check_positive,
@@ -80,7 +79,7 @@ def roi_pool_backward(
     Formula: `dx[c] = sum of grad_output[o]` over the bins o, of all boxes, whose first maximum is c.
     """
     x, rows, output_size = _check(x, boxes, output_size, spatial_scale)
-    g = _check_gradient(grad_output, x, rows, output_size)
+    g = as_gradient(grad_output, (len(rows), x.shape[1], *output_size), np.result_type(x, np.float32))
     grad = np.zeros((x.shape[0], x.shape[1], x.shape[2] * x.shape[3]), g.dtype)
     channels = np.arange(x.shape[1])[:, None]
     for share, (image, grid) in zip(g, _grids(x, rows, output_size)):
@@ -161,7 +160,7 @@ def roi_align_backward(
     with the weights of the interpolation.
     """
     x, rows, output_size = _check(x, boxes, output_size, spatial_scale)
-    g = _check_gradient(grad_output, x, rows, output_size)
+    g = as_gradient(grad_output, (len(rows), x.shape[1], *output_size), np.result_type(x, np.float32))
     grad = np.zeros(x.shape, g.dtype)
     for share, (image, down, across) in zip(g, _samples(x, rows, output_size, sampling_ratio, aligned)):
         share = share / max(1, down.per_bin * across.per_bin)
@@ -187,16 +186,10 @@ def _check(x, boxes, output_size, spatial_scale):
     x = as_floats(x)
     check_maps("x", x.shape)
     scale = check_positive("spatial_scale", spatial_scale)
-    boxes = np.asarray(boxes, np.float64)
+    boxes = as_numbers(boxes, name="boxes").astype(np.float64)
     check_boxes(boxes.shape, boxes.tolist(), images=x.shape[0])
     rows = [(int(image), *(scale * v for v in corners)) for image, *corners in boxes.tolist()]
     return x, rows, check_size("output_size", output_size, ndim=2)
-
-
-def _check_gradient(grad_output: np.ndarray, x: np.ndarray, rows: list, output_size: tuple[int, int]) -> np.ndarray:
-    g = np.asarray(grad_output, np.result_type(x, np.float32))
-    check_grad_shape(g.shape, (len(rows), x.shape[1], *output_size))
-    return g
 
 
 def _grids(x: np.ndarray, rows: list, output_size: tuple[int, int]) -> Iterator[tuple[int, Grid]]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from poolref.numpy.average import avg_pool
-from poolref.numpy.core import as_floats
-from poolref.regions import Columns, Rows, check_same_shape
+from poolref.numpy.core import as_floats, as_gradient
+from poolref.regions import Columns, Rows
 
 
 def strip_pool(x: np.ndarray) -> np.ndarray:
@@ -49,5 +49,4 @@ def strip_pool_backward(grad_output: np.ndarray, x: np.ndarray) -> np.ndarray:
     pooling of the gradient, since the operator is its own transpose.
     """
     x = as_floats(x)
-    check_same_shape("grad_output", np.shape(grad_output), "x", x.shape)
-    return strip_pool(np.asarray(grad_output, x.dtype))
+    return strip_pool(as_gradient(grad_output, x.shape, x.dtype))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import as_floats, as_numbers
-from poolref.regions import Window, check_grad_shape, check_spatial, check_window
+from poolref.numpy.core import as_floats, as_gradient, as_numbers
+from poolref.regions import Window, check_spatial, check_window
 
 
 def subsample(x: np.ndarray, window: Window) -> np.ndarray:
@@ -50,9 +50,8 @@ def subsample_backward(grad_output: np.ndarray, x: np.ndarray, window: Window) -
     """
     x = as_floats(x)
     centers = _centers(x, window)
-    check_grad_shape(np.shape(grad_output), x[centers].shape)
     grad = np.zeros(x.shape, x.dtype)
-    grad[centers] = grad_output
+    grad[centers] = as_gradient(grad_output, x[centers].shape, x.dtype)
     return grad
 
 

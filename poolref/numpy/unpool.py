@@ -7,8 +7,8 @@ from math import prod
 
 import numpy as np
 
-from poolref.numpy.core import as_floats, as_indices, as_numbers
-from poolref.regions import check_grad_shape, check_shape, check_spatial
+from poolref.numpy.core import as_floats, as_gradient, as_indices, as_numbers
+from poolref.regions import check_shape, check_spatial
 
 
 def max_unpool(y: np.ndarray, indices: np.ndarray, output_shape: Sequence[int]) -> np.ndarray:
@@ -56,10 +56,10 @@ def max_unpool_backward(
     Formula: `dy[o] = grad_output[indices[o]]` if the value of o was kept, else 0.
     """
     y, indices, shape = _check(as_floats(y), indices, output_shape)
-    check_grad_shape(np.shape(grad_output), y.shape[: y.ndim - len(shape)] + shape)
+    g = as_gradient(grad_output, y.shape[: y.ndim - len(shape)] + shape, y.dtype)
     grad = np.zeros((len(indices), 1 + indices.shape[1]), y.dtype)
-    g = np.asarray(grad_output, y.dtype).reshape(len(indices), prod(shape))
-    np.put_along_axis(grad, _winners(indices, prod(shape)) + 1, g, axis=1)
+    winners = _winners(indices, prod(shape))
+    np.put_along_axis(grad, winners + 1, g.reshape(winners.shape), axis=1)
     return grad[:, 1:].reshape(y.shape)
 
 

@@ -119,6 +119,7 @@ def test_float16_is_within_one_step_of_float32(operator, case):
 def test_ints_are_pooled_exactly_or_refused(operator, dtype):
     name, limits = operator.row.name, np.iinfo(dtype)
     x = np.random.default_rng(0).integers(limits.min, limits.max, (2, 5, 6), dtype, endpoint=True)
+    x[:, 1, 1:3] = limits.min, limits.max
     for regions in (Window(2), Window(3, 2, 1, ceil_mode=True), Adaptive(3), Running("left"), Window(2, 1, 1, 5)):
         if name in ("max", "min"):
             cells = [regions.cells(o, (5, 6)) for o in np.ndindex(regions.output_shape((5, 6)))]
@@ -499,39 +500,51 @@ def test_overlapping_regions_add_their_gradients():
 # --- memory ---------------------------------------------------------------------------------------------------------
 
 
-def peak(function, *arguments):
+def scratch(function, *arguments):
+    """The most bytes that a call holds at a time, beyond its results."""
     tracemalloc.start()
     try:
-        function(*arguments)
-        return tracemalloc.get_traced_memory()[1]
+        results = function(*arguments)
+        peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+    return peak - sum(a.nbytes for a in (results if isinstance(results, tuple) else (results,)))
 
 
-@operators
-@pytest.mark.parametrize("layout", ["contiguous", "channels last"])
-@pytest.mark.parametrize(
+def assert_fixed_scratch(function, layout, regions):
+    """Twice the batch costs twice the results and nothing else: no copy of the input, no full-size temporary."""
+    used = []
+    for batch in (2, 4):
+        x = np.broadcast_to(normal((56, 56), "float32"), (batch, 32, 56, 56)).copy()
+        x = x if layout == "contiguous" else LAYOUTS[layout](x)
+        used.append(scratch(function, x, np.ones((batch, 32, *regions.output_shape((56, 56))), "float32")))
+    assert used[1] - used[0] <= 2**17
+    assert used[0] <= 2**24
+
+
+layouts_in_memory = pytest.mark.parametrize("layout", ["contiguous", "channels last"])
+regions_in_memory = pytest.mark.parametrize(
     "regions",
     [Window(2), Window(3, 2, 1), Adaptive(7), Pyramid(), Rows(), Running("up")],
     ids=lambda r: type(r).__name__,
 )
+
+
+@operators
+@layouts_in_memory
+@regions_in_memory
 def test_memory_beyond_the_result_is_a_fixed_scratch(operator, layout, regions):
-    """Twice the batch may cost twice the result and nothing else: no copy of the input, no full-size temporary."""
-    for direction in ("forward", "backward"):
-        peaks, results = [], []
-        for batch in (2, 4):
-            x = np.broadcast_to(normal((56, 56), "float32"), (batch, 32, 56, 56)).copy()
-            x = x if layout == "contiguous" else LAYOUTS[layout](x)
-            g = np.ones((batch, 32, *regions.output_shape((56, 56))), "float32")
-            if direction == "forward":
-                peaks.append(peak(forward, operator, x, regions))
-                results.append(g.nbytes)
-            else:
-                peaks.append(peak(backward, operator, g, x, regions))
-                results.append(x.nbytes)
-        growth, allowed = peaks[1] - peaks[0], results[1] - results[0]
-        assert growth <= allowed + 2**17, f"{direction}: {growth} bytes more, of which the result is {allowed}"
-        assert peaks[0] - results[0] <= 2**24, f"{direction}: a scratch of {peaks[0] - results[0]} bytes"
+    assert_fixed_scratch(lambda x, g: forward(operator, x, regions), layout, regions)
+    assert_fixed_scratch(lambda x, g: backward(operator, g, x, regions), layout, regions)
+
+
+@choosing
+@layouts_in_memory
+@regions_in_memory
+def test_memory_with_indices_is_a_fixed_scratch(forward, backward, layout, regions):
+    assert_fixed_scratch(lambda x, g: forward(x, regions, return_indices=True), layout, regions)
+    indices = {batch: np.zeros((batch, 32, *regions.output_shape((56, 56))), int) for batch in (2, 4)}
+    assert_fixed_scratch(lambda x, g: backward(g, x, regions, indices[len(x)]), layout, regions)
 
 
 # --- properties -----------------------------------------------------------------------------------------------------

@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 from poolref import definition
-from poolref.definition import log_mean_exp, lp_norm, maximum, mean, minimum, pool, soft_maximum, total
+from poolref.definition import (
+    expectation,
+    generalized_mean,
+    log_mean_exp,
+    lp_norm,
+    maximum,
+    mean,
+    minimum,
+    mixture,
+    pool,
+    soft_maximum,
+    total,
+)
 from poolref.regions import Adaptive, Columns, Pyramid, Rows, Running, Whole, Window
 
 INF, NAN = math.inf, math.nan
@@ -110,6 +122,23 @@ def test_leading_axes_are_pooled_by_themselves():
         (log_mean_exp(10), [1e4, 1e4], 1e4),
         (log_mean_exp(2), [-INF, 0.0], -math.log(2) / 2),
         (log_mean_exp(1), [-INF], -INF),
+        (log_mean_exp(1e-15), [1.0, 3.0], 2.0),
+        (generalized_mean(1, 1e-6), [1.0, 2.0], 1.5),
+        (generalized_mean(3, 1e-6), [1.0, 0.5 * 15 ** (1 / 3)], (23 / 16) ** (1 / 3)),
+        (generalized_mean(3, 1.0), [-8.0, 0.5], 1.0),
+        (generalized_mean(3, 1e-6), [1e200, 1e200], 1e200),
+        (generalized_mean(3, 1e-6), [INF, 1.0], INF),
+        (generalized_mean(3, 1e-6), [NAN, 1.0], NAN),
+        (generalized_mean(3, 1e-6), [], NAN),
+        (expectation, [1.0, 3.0], 2.5),
+        (expectation, [0.0, 0.0], 0.0),
+        (expectation, [], 0.0),
+        (expectation, [1e200, 3e200], 2.5e200),
+        (expectation, [INF, 1.0], INF),
+        (expectation, [NAN, 1.0], NAN),
+        (mixture(0.25), [1.0, 3.0], 2.25),
+        (mixture(1), [-INF, 3.0], 3.0),
+        (mixture(0), [INF, 3.0], INF),
     ],
 )
 def test_reducers(reducer, values, expected):

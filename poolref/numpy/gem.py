@@ -38,8 +38,8 @@ def gem_pool(x: np.ndarray, regions: Regions, p: float = 3, eps: float = 1e-6) -
 
 def gem_pool_backward(
     grad_output: np.ndarray, x: np.ndarray, regions: Regions, p: float = 3, eps: float = 1e-6
-) -> tuple[np.ndarray, float]:
-    """Return the gradients of generalized-mean pooling: with respect to `x`, in its shape and dtype, and to `p`.
+) -> tuple[np.ndarray, np.float64]:
+    """Return the gradients of generalized-mean pooling: to `x`, in its shape and dtype, and to `p`, a float64.
 
     Args:
         grad_output: gradient of the output, in the output's shape.
@@ -61,7 +61,7 @@ def gem_pool_backward(
         as_floats(x),
         regions,
     )
-    return grad, sum(slopes)
+    return grad, np.float64(sum(slopes))
 
 
 # As in Lp pooling: powers are the same for every region a cell lies in, and shared, while their sums stay in range.

@@ -44,8 +44,8 @@ def mixed_pool(x: np.ndarray, regions: Regions, alpha: float = 0.5) -> np.ndarra
 
 def mixed_pool_backward(
     grad_output: np.ndarray, x: np.ndarray, regions: Regions, alpha: float = 0.5
-) -> tuple[np.ndarray, float]:
-    """Return the gradients of mixed pooling: with respect to `x`, in its shape and dtype, and to `alpha`.
+) -> tuple[np.ndarray, np.float64]:
+    """Return the gradients of mixed pooling: with respect to `x`, in its shape and dtype, and to `alpha`, a float64.
 
     Args:
         grad_output: gradient of the output, in the output's shape.
@@ -66,7 +66,7 @@ def mixed_pool_backward(
         as_floats(x),
         regions,
     )
-    return grad, sum(slopes)
+    return grad, np.float64(sum(slopes))
 
 
 def gated_pool(x: np.ndarray, window: Window, weight: np.ndarray) -> np.ndarray:

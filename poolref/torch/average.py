@@ -7,6 +7,8 @@ from torch import Tensor
 
 from poolref.regions import Regions, Window, check_flag, check_int
 from poolref.torch.core import (
+    ADAPTIVE_AVG_POOL,
+    AVG_POOL,
     check_floats,
     check_numbers,
     level_by_level,
@@ -166,10 +168,30 @@ class _AvgPool(WindowPool):
         if divisor_override is not None:
             check_int("divisor_override", divisor_override, 1)
 
+    def native(self, input: Tensor) -> Tensor:
+        arguments = self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
+        if self.divisor_override is None:
+            return AVG_POOL[self.ndim - 1](input, *arguments)
+        return AVG_POOL[self.ndim - 1](input, *arguments, self.divisor_override)
+
+
+class _AdaptiveAvgPool(AdaptivePool):
+    __doc__ = AdaptivePool.__doc__
+
+    def native(self, input: Tensor) -> Tensor:
+        return ADAPTIVE_AVG_POOL[self.ndim - 1](input, self.output_size)
+
+
+class _GlobalAvgPool(GlobalPool):
+    __doc__ = GlobalPool.__doc__
+
+    def native(self, input: Tensor) -> Tensor:
+        return ADAPTIVE_AVG_POOL[self.ndim - 1](input, 1)
+
 
 AvgPool1d, AvgPool2d, AvgPool3d = modules("AvgPool", _AvgPool, avg_pool)
-AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d = modules("AdaptiveAvgPool", AdaptivePool, avg_pool)
-GlobalAvgPool1d, GlobalAvgPool2d, GlobalAvgPool3d = modules("GlobalAvgPool", GlobalPool, avg_pool)
+AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d = modules("AdaptiveAvgPool", _AdaptiveAvgPool, avg_pool)
+GlobalAvgPool1d, GlobalAvgPool2d, GlobalAvgPool3d = modules("GlobalAvgPool", _GlobalAvgPool, avg_pool)
 
 SumPool1d, SumPool2d, SumPool3d = modules("SumPool", WindowPool, sum_pool)
 AdaptiveSumPool1d, AdaptiveSumPool2d, AdaptiveSumPool3d = modules("AdaptiveSumPool", AdaptivePool, sum_pool)

@@ -27,9 +27,10 @@ from poolref.regions import (
     check_spatial,
 )
 
-_MAX_POOL = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
-_ADAPTIVE_MAX_POOL = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)
-_ADAPTIVE_AVG_POOL = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
+MAX_POOL = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
+AVG_POOL = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)
+ADAPTIVE_MAX_POOL = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)
+ADAPTIVE_AVG_POOL = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
 
 
 # --- argument checks -------------------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ def region_max(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
     if not x.is_floating_point():
         return _max_of_cells(x, regions)
     n, size = regions.ndim, regions.output_shape(_spatial(x, regions))
-    return _on_maps(lambda maps: _ADAPTIVE_MAX_POOL[n - 1](maps, size, True), x, n)
+    return _on_maps(lambda maps: ADAPTIVE_MAX_POOL[n - 1](maps, size, True), x, n)
 
 
 def region_sum(x: Tensor, regions: Regions) -> Tensor:
@@ -116,7 +117,7 @@ def region_mean(x: Tensor, regions: Regions) -> Tensor:
     if isinstance(regions, Window | Running):
         return region_sum(x, regions) / region_counts(regions, spatial, x)
     size = regions.output_shape(spatial)
-    return _on_maps(lambda maps: _ADAPTIVE_AVG_POOL[n - 1](maps, size), x, n)
+    return _on_maps(lambda maps: ADAPTIVE_AVG_POOL[n - 1](maps, size), x, n)
 
 
 def window_max(x: Tensor, window: Window, return_indices: bool = False) -> Tensor | tuple[Tensor, Tensor]:
@@ -128,7 +129,7 @@ def window_max(x: Tensor, window: Window, return_indices: bool = False) -> Tenso
         values, indices = _max_of_cells(x, w)
         return (values, indices) if return_indices else values
     arguments = w.kernel_size, w.stride, w.padding, w.dilation, w.ceil_mode, return_indices
-    return _on_maps(lambda maps: _MAX_POOL[n - 1](maps, *arguments), x, n)
+    return _on_maps(lambda maps: MAX_POOL[n - 1](maps, *arguments), x, n)
 
 
 def window_mean(
@@ -144,8 +145,7 @@ def window_mean(
         return window_mean(x.unsqueeze(-2), flat, count_include_pad, divisor_override).squeeze(-2)
     if n == 3 and x.is_cpu:  # where avg_pool3d knows no half precision
         return _on_maps(lambda maps: F.avg_pool3d(maps, *arguments, divisor_override), widen(x), n).to(x.dtype)
-    average = F.avg_pool2d if n == 2 else F.avg_pool3d
-    return _on_maps(lambda maps: average(maps, *arguments, divisor_override), x, n)
+    return _on_maps(lambda maps: AVG_POOL[n - 1](maps, *arguments, divisor_override), x, n)
 
 
 def region_cells(x: Tensor, regions: Regions, fill: float) -> Tensor:

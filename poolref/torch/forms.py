@@ -174,8 +174,18 @@ class Pool(nn.Module):
         """Which cells belong together; made from the attributes, which may be changed after construction."""
         raise NotImplementedError
 
+    def native(self, input: Tensor) -> Tensor | None:
+        """What torch's own operator makes of `input`, where there is none better; None elsewhere."""
+        return None
+
     def forward(self, input: Tensor) -> Tensor:
         """Pool `input`, (N, C, spatial axes) or (C, spatial axes)."""
+        try:
+            result = self.native(input)
+        except Exception:  # what follows says more clearly what is wrong, or takes what torch does not
+            result = None
+        if result is not None:
+            return result
         if isinstance(input, Tensor) and not self.ndim + 1 <= input.ndim <= self.ndim + 2:
             _refuse(input, self.ndim)
         return self.reducer(input, self.regions, *[getattr(self, name) for name in self.options])
@@ -265,7 +275,8 @@ class GlobalPool(Pool):
         return Whole(self.ndim)
 
     def forward(self, input: Tensor) -> Tensor:
-        return squeezed(super().forward(input), self.ndim, self.keepdim)
+        pooled = super().forward(input)
+        return pooled if self.keepdim else squeezed(pooled, self.ndim, False)
 
 
 def modules(name: str, base: type[Pool], reducer: Callable) -> tuple[type[Pool], type[Pool], type[Pool]]:

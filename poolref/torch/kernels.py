@@ -1,10 +1,11 @@
 """Operators that bring their own forward and backward, and so need less time and memory than their parts would.
 
-:func:`kernel` turns four functions into one operator that autograd, torch.func, torch.compile and torch.export know.  For the compilers it is a single step: `torch.ops.poolref.<name>`, with a backward of the same kind,
-so what runs on which device is decided in one place, :func:`_register`.
+:func:`kernel` turns four functions into one operator that autograd, torch.func, torch.compile and torch.export know.
+For the compilers it is a single step: `torch.ops.poolref.<name>`, with a backward of the same kind.  What runs on which
+device is decided in one place, :func:`_register`.
 
 Two of the functions compute the operator from a few sums that overlapping windows share; that is fast, and exact as
-long as no sum comes near overflow or underflow, and they say whether it was.  The other two compute it from the cells
+long as no sum comes near overflow or underflow; they give up where one does.  The other two compute it from the cells
 of each window by itself, always exactly.
 """
 
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import isfinite
 
 import torch
 from torch import Tensor
 
 from poolref.regions import Regions, Window
 from poolref.torch.core import as_window, region_cells, widen
-from poolref.torch.sweeps import Sweep, as_maps, as_planes, blocks, empty_like
+from poolref.torch.sweeps import Sweep, as_maps, as_planes, empty_like
 
 _LIBRARY = torch.library.Library("poolref", "DEF")
 
@@ -30,8 +32,8 @@ def kernel(
 
     Args:
         name: its name among `torch.ops.poolref`.
-        forward: `(x, sweep, *parameters)` -> y and whether it is exact, for a block of planes.
-        backward: `(grad_output, x, sweep, *parameters)` -> the gradient of x and whether it is exact.
+        forward: `(x, sweep, *parameters)` -> y for a block of planes, or None if it would not be exact.
+        backward: `(grad_output, x, sweep, *parameters)` -> the gradient of x, or None.
         of_cells: `(cells, *parameters)` -> y, for cells in the last axis; autograd must be able to differentiate it.
         cells_backward: `(grad_output, cells, *parameters)` -> the gradient of the cells.
         fill: a cell that takes no part, for padding.
@@ -107,11 +109,11 @@ def _register(
         n = window.ndim
         sweep = Sweep(window, tuple(x.shape[-n:]))
         y = empty_like(x, sweep.output)
-        for x_block, y_block in blocks(n, x, y):
-            x_block, exact = widen(x_block), False
-            if x.is_cpu:  # elsewhere the host would have to wait to learn whether the sums are exact
-                result, exact = forward(x_block, sweep, *parameters)
-            if not exact:
+        for x_block, y_block in sweep.blocks(x, y):
+            x_block = widen(x_block)
+            # Elsewhere the host would have to wait to learn whether the sums are exact.
+            result = forward(x_block, sweep, *parameters) if x.is_cpu else None
+            if result is None:
                 result = as_planes(of_cells(region_cells(as_maps(x_block, n), window, fill), *parameters), n)
             y_block.copy_(result)
         return y
@@ -121,11 +123,10 @@ def _register(
         n = window.ndim
         sweep = Sweep(window, tuple(x.shape[-n:]))
         x_grad = empty_like(x, sweep.spatial)
-        for x_block, grad_block, x_grad_block in blocks(n, x, grad, x_grad):
-            x_block, grad_block, exact = widen(x_block), widen(grad_block), False
-            if x.is_cpu:
-                result, exact = backward(grad_block, x_block, sweep, *parameters)
-            if not exact:
+        for x_block, grad_block, x_grad_block in sweep.blocks(x, grad, x_grad):
+            x_block, grad_block = widen(x_block), widen(grad_block)
+            result = backward(grad_block, x_block, sweep, *parameters) if x.is_cpu else None
+            if result is None:
                 cells = region_cells(as_maps(x_block, n), window, fill)
                 cells = cells_backward(as_maps(grad_block, n).unsqueeze(-1), cells, *parameters)
                 result = as_planes(sweep.spread_cells(cells), n)
@@ -156,7 +157,7 @@ def sums_are_safe(sums: Tensor, y: Tensor) -> bool:
         return True
     limit = torch.finfo(sums.dtype).max ** 0.5
     least, most = sums.aminmax()
-    return 1 / limit < least.item() and most.item() < limit and bool(y.sum().isfinite())
+    return 1 / limit < least.item() and most.item() < limit and isfinite(y.sum().item())
 
 
 def _packed(window: Window) -> tuple[int, ...]:

@@ -59,36 +59,41 @@ def lp_pool(input: Tensor, regions: Regions, p: float = 2) -> Tensor:
 # |x|^p is the same for every window a cell lies in; without scaling the norm is one sum.
 
 
-def _forward(x: Tensor, sweep: Sweep, p: float) -> tuple[Tensor, bool]:
-    sums = sweep.sum(_power(x.abs(), p))
-    y = _root(sums, p)
-    return y, _are_exact(sums, y, x, sweep)
+def _forward(x: Tensor, sweep: Sweep, p: float) -> Tensor | None:
+    sums = sweep.sum(_power(x, p, sweep))
+    y = torch.pow(sums, 1 / p, out=sweep.empty(sums))
+    return y if _are_exact(sums, y, x, sweep) else None
 
 
-def _backward(grad: Tensor, x: Tensor, sweep: Sweep, p: float) -> tuple[Tensor, bool]:
-    a = x.abs()
-    sums = sweep.sum(_power(a, p))
-    share = torch.where(sums == 0, 0, grad / _power(_root(sums, p), p - 1))
-    slope = x if p == 2 else x.sign() * torch.where(a == 0, 0, _power(a, p - 1))
-    result = sweep.spread(share).mul_(slope)
-    return result, _are_exact(sums, result, x, sweep)
+def _backward(grad: Tensor, x: Tensor, sweep: Sweep, p: float) -> Tensor | None:
+    sums = sweep.sum(_power(x, p, sweep))
+    share = torch.pow(sums, 1 / p - 1, out=sweep.empty(sums)).mul_(grad)  # 1 / y^(p-1)
+    share.masked_fill_(sums == 0, 0)
+    result = sweep.spread(share)
+    if p == 2:
+        result.mul_(x)
+    elif p == 1:
+        result.mul_(torch.sign(x, out=sweep.empty(x)))
+    else:
+        slope = _power(x, p - 1, sweep)
+        result.mul_(slope.copysign_(x)).masked_fill_(x == 0, 0)
+    return result if _are_exact(sums, result, x, sweep) else None
+
+
+def _power(x: Tensor, p: float, sweep: Sweep) -> Tensor:
+    if p == 2:
+        return torch.mul(x, x, out=sweep.empty(x))
+    a = torch.abs(x, out=sweep.empty(x))
+    return a if p == 1 else a.pow_(p)
 
 
 def _are_exact(sums: Tensor, result: Tensor, x: Tensor, sweep: Sweep) -> bool:
-    empty = sums == 0
-    if not empty.any():
-        return sums_are_safe(sums, result)
+    if sums_are_safe(sums, result):
+        return True
     # A sum of 0 is exact if all of its cells are 0, and not if their powers were too small to tell from 0.
-    all_zero = sweep.max(x.abs()) <= 0
-    return bool((empty == all_zero).all()) and sums_are_safe(sums.masked_fill(empty, 1), result)
-
-
-def _power(a: Tensor, p: float) -> Tensor:
-    return a * a if p == 2 else a if p == 1 else a.pow(p)
-
-
-def _root(a: Tensor, p: float) -> Tensor:
-    return a.sqrt() if p == 2 else a if p == 1 else a.pow(1 / p)
+    zero = sums == 0
+    all_zero = sweep.max(torch.abs(x, out=sweep.empty(x))) <= 0
+    return bool((zero == all_zero).all()) and sums_are_safe(sums.masked_fill_(zero, 1), result)
 
 
 # Each region by itself, scaled by its largest magnitude: always exact.

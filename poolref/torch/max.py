@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from poolref.regions import Adaptive, Regions, Window, check_flag
-from poolref.torch.core import check_numbers, level_by_level, region_max, window_max
+from poolref.torch.core import ADAPTIVE_MAX_POOL, check_numbers, level_by_level, region_max, window_max
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -19,7 +19,7 @@ from poolref.torch.forms import (
     modules,
     window,
 )
-from poolref.torch.sweeps import Sweep, blocks, channels_innermost, empty_like
+from poolref.torch.sweeps import Sweep, channels_innermost, empty_like
 
 SMALL = 2**16  # numbers of cells below which torch's own operator is called as it is
 
@@ -54,19 +54,19 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
         return region_max(input, regions)
     if not isinstance(regions, Window):
         return region_max(input, regions)[0]
-    if _is_swept(input, regions):
+    if _is_swept(input, regions.ndim):
         return _Swept.apply(input, regions)
     return window_max(input, regions)
 
 
-def _is_swept(x: Tensor, window: Window) -> bool:
-    """Whether sweeps beat torch's own operator: for large maps on the CPU that will not be differentiated."""
+def _is_swept(x: Tensor, ndim: int) -> bool:
+    """Whether sweeps beat torch's own operator on windows: on large maps on the CPU that need no gradient."""
     return (
         not torch.compiler.is_compiling()
         and x.is_cpu
         and x.numel() >= SMALL
         and not (x.requires_grad and torch.is_grad_enabled())
-        and not channels_innermost(x, window.ndim)
+        and not channels_innermost(x, ndim)
     )
 
 
@@ -77,7 +77,7 @@ class _Swept(torch.autograd.Function):
     def forward(x, window):
         y = empty_like(x, window.output_shape(x.shape[-window.ndim :]))
         sweep = Sweep(window, tuple(x.shape[-window.ndim :]))
-        for x_block, y_block in blocks(window.ndim, x, y):
+        for x_block, y_block in sweep.blocks(x, y):
             sweep.max(x_block, out=y_block)
         return y
 
@@ -188,6 +188,12 @@ class _MaxPool(WindowPool):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
         self.return_indices = check_flag("return_indices", return_indices)
 
+    def native(self, input: Tensor) -> Tensor | None:
+        if self.return_indices or self.dilation != 1 or _is_swept(input, self.ndim):
+            return None
+        pool = (torch.max_pool1d, torch.max_pool2d, torch.max_pool3d)[self.ndim - 1]
+        return pool(input, self.kernel_size, self.stride, self.padding, 1, self.ceil_mode)
+
 
 class _AdaptiveMaxPool(AdaptivePool):
     """Max pooling over a fixed number of bins, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
@@ -208,7 +214,17 @@ class _AdaptiveMaxPool(AdaptivePool):
         super().__init__(output_size)
         self.return_indices = check_flag("return_indices", return_indices)
 
+    def native(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        return ADAPTIVE_MAX_POOL[self.ndim - 1](input, self.output_size, self.return_indices)
+
+
+class _GlobalMaxPool(GlobalPool):
+    __doc__ = GlobalPool.__doc__
+
+    def native(self, input: Tensor) -> Tensor:
+        return ADAPTIVE_MAX_POOL[self.ndim - 1](input, 1)
+
 
 MaxPool1d, MaxPool2d, MaxPool3d = modules("MaxPool", _MaxPool, max_pool)
 AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d = modules("AdaptiveMaxPool", _AdaptiveMaxPool, max_pool)
-GlobalMaxPool1d, GlobalMaxPool2d, GlobalMaxPool3d = modules("GlobalMaxPool", GlobalPool, max_pool)
+GlobalMaxPool1d, GlobalMaxPool2d, GlobalMaxPool3d = modules("GlobalMaxPool", _GlobalMaxPool, max_pool)

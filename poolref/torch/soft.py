@@ -51,21 +51,22 @@ def soft_pool(input: Tensor, regions: Regions) -> Tensor:
 # exp(x) is the same for every window a cell lies in; without subtracting a maximum SoftPool is two sums.
 
 
-def _forward(x: Tensor, sweep: Sweep) -> tuple[Tensor, bool]:
-    e = x.exp()
+def _forward(x: Tensor, sweep: Sweep) -> Tensor | None:
+    e = torch.exp(x, out=sweep.empty(x))
     weight = sweep.sum(e)
     y = sweep.sum(e.mul_(x)).div_(weight)
-    return y, sums_are_safe(weight, y)
+    return y if sums_are_safe(weight, y) else None
 
 
-def _backward(grad: Tensor, x: Tensor, sweep: Sweep) -> tuple[Tensor, bool]:
-    e = x.exp()
+def _backward(grad: Tensor, x: Tensor, sweep: Sweep) -> Tensor | None:
+    e = torch.exp(x, out=sweep.empty(x))
     weight = sweep.sum(e)
-    y = sweep.sum(x * e).div_(weight)
-    share = grad / weight
-    # sum of grad w (1 + x - y) = e * ((1 + x) * sum of share - sum of share y)
-    result = (1 + x).mul_(sweep.spread(share)).sub_(sweep.spread(share.mul_(y))).mul_(e)
-    return result, sums_are_safe(weight, result)
+    y = sweep.sum(torch.mul(x, e, out=sweep.empty(x))).div_(weight)
+    share = torch.div(grad, weight, out=sweep.empty(weight))
+    # sum of grad w (1 + x - y) = e * (sum of share + x * sum of share - sum of share y)
+    result = sweep.spread(share)
+    result.addcmul_(result, x).sub_(sweep.spread(share.mul_(y))).mul_(e)
+    return result if sums_are_safe(weight, result) else None
 
 
 # Each region by itself, its own maximum subtracted: always exact.

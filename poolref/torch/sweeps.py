@@ -11,6 +11,7 @@ Arrays are `(planes, *spatial)`, or `(planes, *spatial, channels)` where the cha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import product
 from math import prod
 
@@ -20,9 +21,9 @@ from torch import Tensor
 from poolref.regions import Window
 from poolref.torch.core import lowest
 
-BLOCK_CELLS = 2**18  # cells of a block of planes
+BLOCK_CELLS = 2**17  # cells of a block of planes
 
-Tap = tuple[slice, slice]
+Taps = tuple[tuple[slice, slice], ...]  # outputs, and the inputs that one step combines into them
 
 
 class Sweep:
@@ -30,9 +31,33 @@ class Sweep:
 
     def __init__(self, window: Window, spatial: tuple[int, ...]):
         self.spatial = spatial
-        self.output = window.output_shape(spatial)
-        self.spans = window.spans(spatial)
-        self.taps = tuple(_taps(window, axis, n, o) for axis, (n, o) in enumerate(zip(spatial, self.output)))
+        self.output, self.taps, self.steps = _geometry(window, spatial)
+        self._scratch: list[Tensor] = []
+        self._taken = 0
+
+    def empty(self, like: Tensor, shape: Sequence[int] | None = None) -> Tensor:
+        """A tensor of the dtype of `like`, and of its shape or another, not yet filled; good until the next block.
+
+        The n-th one in every block is the same memory.  New memory would cost more than what is computed in it.
+        """
+        shape = like.shape if shape is None else shape
+        if self._taken == len(self._scratch):
+            self._scratch.append(like.new_empty(shape))
+        self._taken += 1
+        return self._scratch[self._taken - 1][: shape[0]]
+
+    def blocks(self, x: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """Matching blocks of planes of `x` and `others`, which share its leading axes; all are laid out as `x` is."""
+        n = len(self.spatial)
+        if channels_innermost(x, n):
+            arrays = [a.movedim(1, -1) for a in (x, *others)]
+        else:
+            arrays = [a.reshape(prod(a.shape[: a.ndim - n]), *a.shape[a.ndim - n :]) for a in (x, *others)]
+        if x.numel():
+            size = max(1, BLOCK_CELLS // prod(arrays[0].shape[1:])) if x.is_cpu else len(arrays[0])
+            for block in zip(*(a.split(size) for a in arrays), strict=True):
+                self._taken = 0
+                yield block
 
     def max(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """The maximum over every window; NaN propagates.  -inf (the lowest int) where a window is empty."""
@@ -45,8 +70,8 @@ class Sweep:
     def spread(self, g: Tensor) -> Tensor:
         """The transpose of `sum`: every cell receives the sum of `g` over the windows it lies in."""
         for axis in reversed(range(len(self.spatial))):
-            x = g.new_zeros(_resized(g, axis, self.spatial[axis]))
-            for outputs, inputs in self._cheaper_taps(axis):
+            x = self.empty(g, _resized(g, axis, self.spatial[axis])).zero_()
+            for outputs, inputs in self.steps[axis]:
                 x[_along(axis, inputs)].add_(g[_along(axis, outputs)])
             g = x
         return g
@@ -63,25 +88,30 @@ class Sweep:
     def _reduce(self, pairwise: Callable, whole: Callable, x: Tensor, empty: float, out: Tensor | None) -> Tensor:
         for axis, size in enumerate(self.output):
             last = axis == len(self.output) - 1
-            target = out if last and out is not None else x.new_empty(_resized(x, axis, size))
-            taps = self._cheaper_taps(axis)
-            if taps is self.taps[axis]:
-                _combine(pairwise, x, target, axis, taps, empty)
+            target = out if last and out is not None else self.empty(x, _resized(x, axis, size))
+            if self.steps[axis] is self.taps[axis]:
+                _combine(pairwise, x, target, axis, self.taps[axis], empty)
             else:
-                for outputs, inputs in taps:
+                for outputs, inputs in self.steps[axis]:
                     cells, result = x[_along(axis, inputs)], target[_along(axis, outputs)]
                     whole(cells, axis + 1, True, out=result) if cells.shape[axis + 1] else result.fill_(empty)
             x = target
         return x
 
-    def _cheaper_taps(self, axis: int) -> Sequence[tuple[slice, slice]]:
-        """One step for each tap of a window, or, if that is less, one for each window with all of its cells."""
-        if len(self.taps[axis]) <= self.output[axis]:
-            return self.taps[axis]
-        return tuple((slice(i, i + 1), slice(s.start, s.stop, s.step)) for i, s in enumerate(self.spans[axis]))
+
+@lru_cache(maxsize=256)
+def _geometry(window: Window, spatial: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Taps, ...], tuple[Taps, ...]]:
+    """The output's shape; for every axis its taps; and its taps or, where they are fewer, its windows with all cells."""
+    output = window.output_shape(spatial)
+    taps = tuple(_taps(window, axis, n, o) for axis, (n, o) in enumerate(zip(spatial, output)))
+    windows = tuple(
+        tuple((slice(i, i + 1), slice(span.start, span.stop, span.step)) for i, span in enumerate(spans))
+        for spans in window.spans(spatial)
+    )
+    return output, taps, tuple(t if len(t) <= len(w) else w for t, w in zip(taps, windows))
 
 
-def _combine(pairwise: Callable, x: Tensor, out: Tensor, axis: int, taps: Sequence[Tap], empty: float) -> None:
+def _combine(pairwise: Callable, x: Tensor, out: Tensor, axis: int, taps: Taps, empty: float) -> None:
     everywhere = slice(0, out.shape[axis + 1])
     full = [x[_along(axis, inputs)] for outputs, inputs in taps if outputs == everywhere]
     if len(full) > 1:
@@ -98,7 +128,7 @@ def _combine(pairwise: Callable, x: Tensor, out: Tensor, axis: int, taps: Sequen
             pairwise(target, x[_along(axis, inputs)], out=target)
 
 
-def _taps(window: Window, axis: int, n: int, o: int) -> tuple[Tap, ...]:
+def _taps(window: Window, axis: int, n: int, o: int) -> Taps:
     """For every tap of a window the outputs for which it lies in the map, and the inputs it then reads."""
     k, s, p, d = (v[axis] for v in (window.kernel_size, window.stride, window.padding, window.dilation))
     taps = []
@@ -132,17 +162,6 @@ def empty_like(x: Tensor, spatial: Sequence[int]) -> Tensor:
     if channels_innermost(x, n):
         return x.new_empty((x.shape[0], *spatial, x.shape[1])).movedim(-1, 1)
     return x.new_empty((*x.shape[: x.ndim - n], *spatial))
-
-
-def blocks(ndim: int, x: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Matching blocks of planes of `x` and `others`, which share its leading axes; all are laid out as `x` is."""
-    if channels_innermost(x, ndim):
-        arrays = [a.movedim(1, -1) for a in (x, *others)]
-    else:
-        arrays = [a.reshape(prod(a.shape[: a.ndim - ndim]), *a.shape[a.ndim - ndim :]) for a in (x, *others)]
-    if x.numel():
-        size = max(1, BLOCK_CELLS // prod(arrays[0].shape[1:])) if x.is_cpu else len(arrays[0])
-        yield from zip(*(a.split(size) for a in arrays))
 
 
 def as_maps(block: Tensor, ndim: int) -> Tensor:

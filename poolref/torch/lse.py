@@ -1,0 +1,284 @@
+"""Log-mean-exp pooling, a smooth maximum: a small r gives nearly the mean of a region, a large r nearly its maximum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from poolref.regions import Adaptive, Regions, Whole, check_positive
+from poolref.torch.core import check_floats, level_by_level
+from poolref.torch.forms import AdaptivePool, GlobalPool, Ints, WindowPool, functions, modules, squeezed, window
+from poolref.torch.kernels import sums_are_safe
+from poolref.torch.means import LearnedPool, mean_kernel
+from poolref.torch.sweeps import Sweep
+
+
+@level_by_level
+def lse_pool(input: Tensor, regions: Regions, r: float | Tensor = 10) -> Tensor:
+    """Return the log-mean-exp of every region: (..., *spatial) -> (..., *output spatial).
+
+    The result lies between the mean and the maximum of its region, and at most `log(N) / r` below the maximum of its N
+    cells.  Padding takes no part.  -inf adds nothing; a region of nothing but -inf, or without cells, gives -inf;
+    a cell at +inf gives +inf; NaN propagates.
+
+    Args:
+        input: floats of any dtype; the last `regions.ndim` axes are spatial.
+        regions: which cells belong together, from `poolref.regions`.
+        r: sharpness, a finite number above 0; or a tensor of such numbers that broadcasts against `input` and is
+            constant along its spatial axes, such as (C, 1, 1), which then has a gradient.  Default 10.
+
+    Returns:
+        The smooth maxima, in the dtype of `input`.
+
+    Raises:
+        TypeError: `input` does not hold floats, `r` is not a number, or `regions` is not a kind of regions.
+        ValueError: `r` is not above 0 and finite, `input` has too few axes or an empty spatial axis, or a region does
+            not fit.
+
+    Formula: `y[o] = (1/r) log(mean over c in region o of exp(r x[c]))`; hence `dx[c] = sum of dy[o] w[c]` over the
+    regions o that contain c, with `w[c] = exp(r x[c]) / sum of exp(r x[c'])`, and
+    `dr = sum over o of dy[o] / r (sum of w[c] x[c] - y[o])`.
+
+    Source: pinheiro2015.
+    """
+    r = r if isinstance(r, Tensor) else check_positive("r", r)
+    check_floats(input, regions)
+    return _lse_pool(input, regions, r)
+
+
+# exp(r x) is the same for every window a cell lies in; without subtracting a maximum the mean is one sum.
+
+
+def _forward(x: Tensor, r: float | Tensor, sweep: Sweep, counts: Tensor) -> Tensor | None:
+    z = torch.mul(x, r, out=sweep.empty(x))
+    sums = sweep.sum(torch.exp(z, out=sweep.empty(x)))
+    mean = sums / counts
+    near = (mean - 1).abs() < 0.5
+    y = mean.log()
+    if near.any():  # near 1 the mean of exp(z) - 1 keeps its digits
+        y = torch.where(near, (sweep.sum(z.expm1_()) / counts).log1p(), y)
+    y /= r
+    return y if sums_are_safe(sums, y) else None
+
+
+def _backward(
+    grad: Tensor, x: Tensor, r: float | Tensor, sweep: Sweep, counts: Tensor, learned: bool
+) -> tuple[Tensor, ...] | None:
+    e = torch.mul(x, r, out=sweep.empty(x)).exp_()
+    sums = sweep.sum(e)
+    result = sweep.spread(torch.div(grad, sums, out=sweep.empty(sums))).mul_(e)
+    if not sums_are_safe(sums, result):
+        return None
+    if not learned:
+        return (result,)
+    y = _forward(x, r, sweep, counts)
+    return None if y is None else (result, sweep.sum(e.mul_(x)).div_(sums).sub_(y).div_(r))
+
+
+# Each region by itself, its own maximum subtracted: always exact.
+
+
+def _gaps(cells: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The cells minus the largest of their region, which of them weigh anything, and that largest, no variable."""
+    cells = torch.where(there == 0, -torch.inf, cells)
+    largest = cells.detach().amax(-1, keepdim=True)
+    weighs = torch.where(largest == torch.inf, cells == torch.inf, cells != -torch.inf)
+    return torch.where(weighs & largest.isfinite(), cells - largest, 0), weighs, largest
+
+
+def _of_cells(cells: Tensor, there: Tensor, r: float | Tensor) -> Tensor:
+    gaps, weighs, largest = _gaps(cells, there)
+    n = there.sum(-1, keepdim=True)
+    mean = torch.where(weighs, torch.exp(r * gaps), 0).sum(-1, keepdim=True) / n
+    mean_minus_1 = (torch.where(weighs, torch.expm1(r * gaps), -1) * there).sum(-1, keepdim=True) / n
+    finite = largest.isfinite()
+    near = finite & (mean > 0.5)  # where the mean of exp(z) - 1 keeps its digits
+    log_mean = torch.where(near, mean_minus_1, 0).log1p() + torch.where(near | ~finite, 1, mean).log()
+    return torch.where(finite, largest + log_mean / r, largest).squeeze(-1)
+
+
+def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, r: float | Tensor) -> tuple[Tensor, Tensor]:
+    gaps, weighs, largest = _gaps(cells, there)
+    weighs = torch.where(largest == -torch.inf, there != 0, weighs)  # cells at -inf share the weight among themselves
+    e = torch.where(weighs, torch.exp(r * gaps), 0)
+    w = torch.where(largest != largest, largest, e / e.sum(-1, keepdim=True).clamp(min=torch.finfo(e.dtype).tiny))
+    slope = ((w * gaps).sum(-1) - _of_cells(cells, there, r) + largest.squeeze(-1)) / (
+        r.squeeze(-1) if isinstance(r, Tensor) else r
+    )
+    return grad * w, torch.where(largest.squeeze(-1).isinf(), 0, slope)
+
+
+_lse_pool = mean_kernel("lse_pool", _forward, _backward, _of_cells, _cells_backward)
+
+
+def _lse_pool_windows(
+    ndim: int,
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    r: float | Tensor = 10,
+) -> Tensor:
+    """The log-mean-exp over a sliding window: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
+
+    Args:
+        input: the maps.
+        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
+        stride: cells from one window to the next.  Default: `kernel_size`.
+        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
+        dilation: cells from one tap of a window to the next.  Default 1.
+        ceil_mode: keep a last window that hangs over the edge.  Default False.
+        r: sharpness, a number above 0 or a tensor.  Default 10.
+
+    Raises:
+        TypeError, ValueError: as `lse_pool` and `poolref.regions.Window`.
+
+    Formula and source: see `lse_pool`.
+    """
+    return lse_pool(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode), r)
+
+
+def _adaptive_lse_pool(
+    ndim: int,
+    input: Tensor,
+    output_size: int | Sequence[int | None] | None,
+    r: float | Tensor = 10,
+) -> Tensor:
+    """The log-mean-exp over a fixed number of bins: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+
+    Args:
+        input: the maps.
+        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
+        r: sharpness, a number above 0 or a tensor.  Default 10.
+
+    Raises:
+        TypeError, ValueError: as `lse_pool` and `poolref.regions.Adaptive`.
+
+    Formula and source: see `lse_pool`.
+    """
+    return lse_pool(input, Adaptive(output_size, ndim=ndim), r)
+
+
+def _global_lse_pool(ndim: int, input: Tensor, r: float | Tensor = 10, keepdim: bool = True) -> Tensor:
+    """The log-mean-exp over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
+
+    Args:
+        input: the maps.
+        r: sharpness, a number above 0 or a tensor.  Default 10.
+        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
+
+    Raises:
+        TypeError: `keepdim` is not a bool, or as `lse_pool`.
+        ValueError: as `lse_pool`.
+
+    Formula and source: see `lse_pool`.
+    """
+    return squeezed(lse_pool(input, Whole(ndim), r), ndim, keepdim)
+
+
+lse_pool1d, lse_pool2d, lse_pool3d = functions("lse_pool", _lse_pool_windows, lse_pool)
+adaptive_lse_pool1d, adaptive_lse_pool2d, adaptive_lse_pool3d = functions(
+    "adaptive_lse_pool", _adaptive_lse_pool, lse_pool
+)
+global_lse_pool1d, global_lse_pool2d, global_lse_pool3d = functions("global_lse_pool", _global_lse_pool, lse_pool)
+
+
+class _LSEPool(LearnedPool, WindowPool):
+    """The log-mean-exp over a sliding window, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+
+    Args:
+        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
+        stride: cells from one window to the next.  Default: `kernel_size`.
+        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
+        dilation: cells from one tap of a window to the next.  Default 1.
+        ceil_mode: keep a last window that hangs over the edge.  Default False.
+        r: sharpness, or where it starts to be learned; above 0.  Default 10.
+        learnable: make `r` a parameter.  Default False.
+        channels: the number of channels, each then with an `r` of its own.  Default None: one for all.
+
+    Raises:
+        TypeError, ValueError: as `poolref.regions.Window` and `lse_pool`, or `channels` is not an int of at least 1.
+
+    Formula and source: see `lse_pool`.
+    """
+
+    options = ("number",)
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        dilation: Ints = 1,
+        ceil_mode: bool = False,
+        r: float = 10,
+        learnable: bool = False,
+        channels: int | None = None,
+    ):
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
+        self.set_number("r", r, learnable, channels)
+
+
+class _AdaptiveLSEPool(LearnedPool, AdaptivePool):
+    """The log-mean-exp over a fixed number of bins, as a module: (N, C, {maps}) or (C, {maps}) -> output's sizes.
+
+    Args:
+        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
+        r: sharpness, or where it starts to be learned; above 0.  Default 10.
+        learnable: make `r` a parameter.  Default False.
+        channels: the number of channels, each then with an `r` of its own.  Default None: one for all.
+
+    Raises:
+        TypeError, ValueError: as `poolref.regions.Adaptive` and `lse_pool`, or `channels` is not an int of at least 1.
+
+    Formula and source: see `lse_pool`.
+    """
+
+    options = ("number",)
+
+    def __init__(
+        self,
+        output_size: int | Sequence[int | None] | None,
+        r: float = 10,
+        learnable: bool = False,
+        channels: int | None = None,
+    ):
+        super().__init__(output_size)
+        self.set_number("r", r, learnable, channels)
+
+
+class _GlobalLSEPool(LearnedPool, GlobalPool):
+    """The log-mean-exp over whole maps, as a module: (N, C, {maps}) or (C, {maps}) -> spatial sizes of 1.
+
+    Args:
+        r: sharpness, or where it starts to be learned; above 0.  Default 10.
+        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
+        learnable: make `r` a parameter.  Default False.
+        channels: the number of channels, each then with an `r` of its own.  Default None: one for all.
+
+    Raises:
+        TypeError, ValueError: as `lse_pool`, or `keepdim` is not a bool, or `channels` not an int of at least 1.
+
+    Formula and source: see `lse_pool`.
+    """
+
+    options = ("number",)
+
+    def __init__(
+        self,
+        r: float = 10,
+        keepdim: bool = True,
+        learnable: bool = False,
+        channels: int | None = None,
+    ):
+        super().__init__(keepdim)
+        self.set_number("r", r, learnable, channels)
+
+
+LSEPool1d, LSEPool2d, LSEPool3d = modules("LSEPool", _LSEPool, lse_pool)
+AdaptiveLSEPool1d, AdaptiveLSEPool2d, AdaptiveLSEPool3d = modules("AdaptiveLSEPool", _AdaptiveLSEPool, lse_pool)
+GlobalLSEPool1d, GlobalLSEPool2d, GlobalLSEPool3d = modules("GlobalLSEPool", _GlobalLSEPool, lse_pool)

@@ -33,7 +33,7 @@ def max_pool(
 
     Formula: `y[o] = max over c in region o of x[c]`.
 
-    Source: zhou1988, riesenhuber1999.
+    Source: riesenhuber1999.
     """
     x = as_numbers(x)
     if not check_flag("return_indices", return_indices):

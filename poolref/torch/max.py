@@ -47,7 +47,7 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
 
     Formula: `y[o] = max over c in region o of x[c]`.
 
-    Source: zhou1988, riesenhuber1999.
+    Source: riesenhuber1999.
     """
     check_numbers(input, regions)
     if check_flag("return_indices", return_indices):

@@ -156,7 +156,8 @@ def region_cells(x: Tensor, regions: Regions, fill: float) -> Tensor:
     n, spatial = regions.ndim, _spatial(x, regions)
     for axis in range(n):  # each round adds an axis of cells at the end, and so moves the next axis up to -n
         x = _cells_along(x, -n, regions, axis, spatial, fill)
-    return x.flatten(-n)
+    # In memory the first cells of all regions lie together, then all second ones: much faster to reduce than in a row.
+    return x.movedim(tuple(range(-n, 0)), tuple(range(n))).flatten(0, n - 1).movedim(0, -1)
 
 
 def region_counts(regions: Regions, spatial: Sequence[int], like: Tensor, padded: bool = False) -> Tensor:
@@ -223,10 +224,10 @@ def _running_max(x: Tensor, regions: Running) -> tuple[Tensor, Tensor]:
 def _max_of_cells(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
     """For what torch's operators do not take: most int dtypes, and windows without cells (value -inf, index -1)."""
     spatial, n = _spatial(x, regions), regions.ndim
-    cells = region_cells(x.detach(), regions, lowest(x.dtype))
-    index = region_cells(torch.arange(prod(spatial), device=x.device).view(spatial), regions, -1)
-    winners = ((cells == cells.amax(-1, keepdim=True)) | (cells != cells)) & (index >= 0)
     none = prod(spatial)
+    cells = region_cells(x.detach(), regions, lowest(x.dtype))
+    index = region_cells(torch.arange(none, device=x.device).view(spatial).expand(x.shape), regions, -1)
+    winners = ((cells == cells.amax(-1, keepdim=True)) | (cells != cells)) & (index >= 0)
     first = torch.where(winners, index, none).amin(-1)
     values = x.flatten(-n).gather(-1, first.clamp(max=none - 1).flatten(-n)).view(first.shape)
     return values.masked_fill(first == none, lowest(x.dtype)), first.masked_fill(first == none, -1)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Regions, Window, check_flag
-from poolref.torch.core import ADAPTIVE_MAX_POOL, check_numbers, level_by_level, region_max, window_max
+from poolref.regions import Adaptive, Pyramid, Regions, Running, Window, check_flag
+from poolref.torch.core import ADAPTIVE_MAX_POOL, check_numbers, region_cells, region_max, window_max
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -19,12 +19,12 @@ from poolref.torch.forms import (
     modules,
     window,
 )
+from poolref.torch.scans import running_max
 from poolref.torch.sweeps import Sweep, channels_innermost, empty_like
 
 SMALL = 2**16  # numbers of cells below which torch's own operator is called as it is
 
 
-@level_by_level
 def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> Tensor | tuple[Tensor, Tensor]:
     """Return the largest value of every region: (..., *spatial) -> (..., *output spatial).
 
@@ -50,13 +50,39 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
     Source: riesenhuber1999.
     """
     check_numbers(input, regions)
-    if check_flag("return_indices", return_indices):
+    check_flag("return_indices", return_indices)
+    if isinstance(regions, Pyramid):
+        values, indices = _pyramid_max(input, regions)
+        return (values, indices) if return_indices else values
+    if return_indices:
         return region_max(input, regions)
+    if isinstance(regions, Running) and input.is_cpu and not torch.onnx.is_in_onnx_export():
+        return running_max(input, regions)
     if not isinstance(regions, Window):
         return region_max(input, regions)[0]
     if _is_swept(input, regions.ndim):
         return _Swept.apply(input, regions)
     return window_max(input, regions)
+
+
+def _pyramid_max(x: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
+    """All levels in one pass: where a level's number divides that of a finer one, its bins are unions of finer bins."""
+    n, lead = pyramid.ndim, x.shape[: x.ndim - pyramid.ndim]
+    grids: dict[int, tuple[Tensor, Tensor]] = {}
+    for level in sorted(set(pyramid.levels), reverse=True):
+        finer = min((m for m in grids if m % level == 0), default=None)
+        if finer is None:
+            grids[level] = region_max(x.detach(), Adaptive((level,) * n))
+        else:
+            union = Window((finer // level,) * n)
+            values, indices = (region_cells(a, union, 0) for a in grids[finer])
+            largest = values.amax(-1, keepdim=True)
+            wins = (values == largest) | (values != values)
+            # Of equals the first cell of the bin, which need not lie in the first of the finer bins.
+            first = indices.masked_fill(~wins, torch.iinfo(indices.dtype).max).amin(-1)
+            grids[level] = largest.squeeze(-1), first
+    indices = torch.cat([grids[level][1].reshape(*lead, -1) for level in pyramid.levels], -1)
+    return x.flatten(-n).gather(-1, indices), indices
 
 
 def _is_swept(x: Tensor, ndim: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from poolref.regions import Regions
-from poolref.torch.core import check_numbers, level_by_level
+from poolref.torch.core import check_numbers
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -18,7 +18,6 @@ from poolref.torch.forms import (
 from poolref.torch.max import max_pool
 
 
-@level_by_level
 def min_pool(input: Tensor, regions: Regions) -> Tensor:
     """Return the smallest value of every region: (..., *spatial) -> (..., *output spatial).
 

@@ -77,7 +77,7 @@ def _weights(cells: Tensor) -> Tensor:
     equal = torch.where(
         cells == largest, 0.0, -torch.inf
     )  # cells at +inf share the weight, and so do those of all -inf
-    return torch.where(largest.isinf(), equal, cells).softmax(-1)
+    return torch.where(largest.isinf(), equal, cells).movedim(-1, 0).softmax(0).movedim(0, -1)
 
 
 def _of_cells(cells: Tensor) -> Tensor:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import product
 from math import prod
 
 import torch
@@ -30,7 +29,7 @@ class Sweep:
     """The windows of one map, ready to be swept."""
 
     def __init__(self, window: Window, spatial: tuple[int, ...]):
-        self.spatial = spatial
+        self.window, self.spatial = window, spatial
         self.output, self.taps, self.steps = _geometry(window, spatial)
         self._scratch: list[Tensor] = []
         self._taken = 0
@@ -78,12 +77,26 @@ class Sweep:
 
     def spread_cells(self, cells: Tensor) -> Tensor:
         """The transpose of region_cells: (..., *output, cells of a window) -> (..., *spatial)."""
-        lead = cells.shape[: cells.ndim - len(self.spatial) - 1]
-        x = cells.new_zeros((*lead, *self.spatial))
-        for t, taps in enumerate(product(*self.taps)):
-            outputs, inputs = zip(*taps)
-            x[(..., *inputs)].add_(cells[(..., *outputs, t)])
-        return x
+        n = len(self.spatial)
+        cells = cells.movedim(-1, 0).unflatten(0, self.window.kernel_size)
+        for axis in reversed(range(n)):  # (*kernel axes left, ..., *output axes left, *spatial axes done)
+            dim, taps = axis - n, self.taps[axis]
+            shape = list(cells.select(axis, 0).shape)
+            shape[dim] = self.spatial[axis]
+            x = cells.new_zeros(shape)
+            if self.steps[axis] is taps:
+                for t, (outputs, inputs) in enumerate(taps):
+                    x[_last(dim, inputs)] += cells.select(axis, t)[_last(dim, outputs)]
+            else:
+                start = -self.window.padding[axis]  # of the first window
+                for outputs, inputs in self.steps[axis]:
+                    window = cells[_last(dim, outputs)].squeeze(dim).movedim(axis, dim)
+                    first = (inputs.start - start) // self.window.dilation[axis]
+                    size = len(range(inputs.start, inputs.stop, inputs.step))
+                    x[_last(dim, inputs)] += window.narrow(dim, first, size)
+                    start += self.window.stride[axis]
+            cells = x
+        return cells
 
     def _reduce(self, pairwise: Callable, whole: Callable, x: Tensor, empty: float, out: Tensor | None) -> Tensor:
         for axis, size in enumerate(self.output):
@@ -101,7 +114,7 @@ class Sweep:
 
 @lru_cache(maxsize=256)
 def _geometry(window: Window, spatial: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Taps, ...], tuple[Taps, ...]]:
-    """The output's shape; for every axis its taps; and its taps or, where they are fewer, its windows with all cells."""
+    """The output's shape; for every axis its taps; and its taps or, where these are fewer, its windows."""
     output = window.output_shape(spatial)
     taps = tuple(_taps(window, axis, n, o) for axis, (n, o) in enumerate(zip(spatial, output)))
     windows = tuple(
@@ -142,6 +155,10 @@ def _taps(window: Window, axis: int, n: int, o: int) -> Taps:
 
 def _along(axis: int, index: slice) -> tuple[slice, ...]:
     return (*[slice(None)] * (axis + 1), index)
+
+
+def _last(dim: int, index: slice) -> tuple:
+    return (..., index, *[slice(None)] * (-dim - 1))
 
 
 def _resized(x: Tensor, axis: int, size: int) -> tuple[int, ...]:

@@ -29,7 +29,7 @@ from benchmarks.work import QUICK, WORK, Row, arrays
 TOLERANCE = 1e-5  # of the largest magnitude; float32 sums of 12,544 cells, taken in another order, differ by less
 
 
-def measure(row: Row, seconds: float = 0.4, repetitions: int = 5) -> dict:
+def measure(row: Row, seconds: float = 0.3, repetitions: int = 5) -> dict:
     """Measure one row; at least `repetitions` runs of ours and of the peer's, and at least `seconds` in all."""
     x, g = arrays(row)
     ours, peer = OURS[row.ours](row, x, g), PEERS[row.peer](row, x, g)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from poolref.regions import Adaptive, Pyramid, Regions, Running, Whole, Window
 Pool = Callable[[Tensor], Tensor]
 
 
-def _torch_module(window: type[nn.Module], adaptive: type[nn.Module]) -> Callable[[Regions], Pool]:
+def _torch_module(window: Callable[..., nn.Module], adaptive: Callable[..., nn.Module]) -> Callable[[Regions], Pool]:
     def build(regions: Regions) -> Pool:
         match regions:
             case Window(kernel_size=k, stride=s, padding=p):
@@ -38,6 +39,7 @@ def _torch_module(window: type[nn.Module], adaptive: type[nn.Module]) -> Callabl
 
 _max = _torch_module(nn.MaxPool2d, nn.AdaptiveMaxPool2d)
 _average = _torch_module(nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+_mean = _torch_module(partial(nn.AvgPool2d, count_include_pad=False), nn.AdaptiveAvgPool2d)
 
 
 def _composed_max(regions: Regions) -> Pool:
@@ -50,7 +52,7 @@ def _composed_max(regions: Regions) -> Pool:
 
 
 def _composed_soft(regions: Regions) -> Pool:
-    mean = _average(regions)
+    mean = _mean(regions)
 
     def pool(x: Tensor) -> Tensor:
         weight = x.exp()
@@ -59,8 +61,13 @@ def _composed_soft(regions: Regions) -> Pool:
     return pool
 
 
+def _composed_gem(regions: Regions) -> Pool:
+    mean, p = _mean(regions), nn.Parameter(torch.tensor(3.0))
+    return lambda x: mean(x.clamp(min=1e-6).pow(p)).pow(1 / p)
+
+
 TORCH = {"max": _max, "average": _average}
-COMPOSITION = {"max": _composed_max, "soft": _composed_soft}
+COMPOSITION = {"max": _composed_max, "soft": _composed_soft, "gem": _composed_gem}
 ONNX = {"max": ("MaxPool", {}), "average": ("AveragePool", {"count_include_pad": 1})}
 
 

@@ -18,18 +18,25 @@ Run = Callable[[], tuple]
 
 
 def numpy_run(forward: Callable, backward: Callable, row: Row, x: np.ndarray, g: np.ndarray) -> Run:
-    """Run a NumPy forward and its backward, which takes the indices of the forward if that can give them."""
+    """Run a NumPy forward and its backward, which takes the indices of the forward if that can give them.
+
+    A backward may return the gradients of parameters too.  They are not compared: peers differentiate the input alone.
+    """
+
+    def gradient(*indices: np.ndarray) -> np.ndarray:
+        gradients = backward(g, x, row.regions, *indices)
+        return gradients[0] if isinstance(gradients, tuple) else gradients
 
     def training() -> tuple:
         y, indices = forward(x, row.regions, return_indices=True)
-        return y, backward(g, x, row.regions, indices)
+        return y, gradient(indices)
 
     def plain_training() -> tuple:
-        return forward(x, row.regions), backward(g, x, row.regions)
+        return forward(x, row.regions), gradient()
 
     return {
         "forward": lambda: (forward(x, row.regions),),
-        "backward": lambda: (backward(g, x, row.regions),),
+        "backward": lambda: (gradient(),),
         "training": training if "return_indices" in signature(forward).parameters else plain_training,
     }[row.direction]
 

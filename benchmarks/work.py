@@ -83,8 +83,10 @@ WORK: tuple[Row, ...] = (
     *rows("average", "forward", "numpy", "onnxruntime", shapes=LARGE[:1]),
     *rows("average", "backward", "numpy", "torch", 1.8),
     *rows("soft", "forward", "numpy", "composition", 2.0),
-    *rows("soft", "training", "numpy", "composition", shapes=LARGE[:1]),
-    *rows("max", "training", "numpy", "composition", regions=(Pyramid(), Running("up")), shapes=LARGE[:1]),
+    *rows("soft", "training", "numpy", "composition", 2.0, shapes=LARGE[:1]),
+    *rows("gem", "training", "numpy", "composition", 2.0, shapes=LARGE[:1]),
+    *rows("max", "training", "numpy", "composition", 1.5, [Pyramid()], LARGE[:1]),
+    *rows("max", "training", "numpy", "composition", 2.0, [Running("up")], LARGE[:1]),
     # The torch column: windows.
     *rows("max", "forward", "torch", "torch", 4.0),
     *rows("max", "forward", "torch", "torch", 0.95, shapes=[SMALL]),
@@ -109,6 +111,7 @@ WORK: tuple[Row, ...] = (
     *both("average", "training", BINS, "channels_last"),
     # The torch column: what torch.nn has not.
     *rows("soft", "training", "torch", "composition", 2.0, shapes=LARGE[:1]),
+    *rows("gem", "training", "torch", "composition", 2.0, shapes=LARGE[:1]),
 )
 
 

@@ -11,7 +11,7 @@ from poolref.regions import Adaptive, Regions, Whole, check_positive
 from poolref.torch.core import check_floats, level_by_level
 from poolref.torch.forms import AdaptivePool, GlobalPool, Ints, WindowPool, functions, modules, squeezed, window
 from poolref.torch.kernels import sums_are_safe
-from poolref.torch.means import LearnedPool, mean_kernel
+from poolref.torch.means import LearnedPool, mean_kernel, total
 from poolref.torch.sweeps import Sweep
 
 
@@ -60,27 +60,31 @@ def _forward(x: Tensor, p: float | Tensor, sweep: Sweep, counts: Tensor, eps: fl
 
 
 def _backward(
-    grad: Tensor, x: Tensor, p: float | Tensor, sweep: Sweep, counts: Tensor, learned: bool, eps: float
-) -> tuple[Tensor, ...] | None:
+    grad: Tensor, x: Tensor, y: Tensor, p: float | Tensor, sweep: Sweep, counts: Tensor, learned: bool, eps: float
+) -> tuple[Tensor, Tensor | None] | None:
+    sums = _power(y, p, sweep).mul_(counts)
     kept = torch.clamp(x, min=eps, out=sweep.empty(x))
-    powers = _power(kept, p, sweep)
-    sums = sweep.sum(powers)
-    y = torch.div(sums, counts, out=sweep.empty(sums)).pow_(1 / p)
-    share = torch.div(y, sums, out=sweep.empty(y)).mul_(grad)  # grad y^(1-p) / N
-    result = sweep.spread(share)
-    result.mul_(powers).div_(kept).masked_fill_(x < eps, 0)
+    slope = torch.mul(kept, kept, out=sweep.empty(x)) if _is_3(p) else torch.pow(kept, p - 1, out=sweep.empty(x))
+    share = torch.mul(grad, y, out=sweep.empty(y))
+    p_grad = torch.log(y, out=sweep.empty(y)).mul_(share) if learned else None
+    result = sweep.spread(share.div_(sums)).mul_(slope)  # grad y^(1-p) / N
     if not sums_are_safe(sums, result):
         return None
-    if not learned:
-        return (result,)
-    logs = sweep.sum(kept.log_().mul_(powers)).div_(sums)
-    return result, torch.log(counts / sums).div_(p).add_(logs).mul_(y).div_(p)
+    if learned:
+        # Summed over all outputs o, grad y / S sum of x^p log x is the sum of dx x log x over all cells.
+        of_cells = torch.log(kept, out=slope).mul_(kept).mul_(result)
+        p_grad = (total(of_cells, sweep) - total(p_grad, sweep)) / p
+    return result.mul_(torch.ge(x, eps, out=kept)), p_grad
 
 
 def _power(x: Tensor, p: float | Tensor, sweep: Sweep) -> Tensor:
-    if isinstance(p, float) and p == 3:
+    if _is_3(p):
         return torch.mul(x, x, out=sweep.empty(x)).mul_(x)
     return torch.pow(x, p, out=sweep.empty(x))
+
+
+def _is_3(p: float | Tensor) -> bool:
+    return isinstance(p, float) and p == 3  # where a product is much faster than a power
 
 
 # Each region by itself, scaled by its largest value: always exact.
@@ -107,7 +111,7 @@ def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, p: float | Tenso
     cells_grad = torch.where((cells < eps) | (there == 0), 0, grad / n * (scaled / mean).pow(p - 1))
     logs = (powers * scaled.clamp(min=torch.finfo(scaled.dtype).tiny).log()).sum(-1, keepdim=True) / sums
     slope = largest * mean / p * (torch.log(n / sums) / p + logs)
-    return cells_grad, torch.where(n == 0, 0, slope).squeeze(-1)
+    return cells_grad, torch.where(n == 0, 0, grad * slope).squeeze(-1)
 
 
 _gem_pool = mean_kernel("gem_pool", _forward, _backward, _of_cells, _cells_backward)

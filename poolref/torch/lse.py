@@ -11,7 +11,7 @@ from poolref.regions import Adaptive, Regions, Whole, check_positive
 from poolref.torch.core import check_floats, level_by_level
 from poolref.torch.forms import AdaptivePool, GlobalPool, Ints, WindowPool, functions, modules, squeezed, window
 from poolref.torch.kernels import sums_are_safe
-from poolref.torch.means import LearnedPool, mean_kernel
+from poolref.torch.means import LearnedPool, mean_kernel, total
 from poolref.torch.sweeps import Sweep
 
 
@@ -64,17 +64,15 @@ def _forward(x: Tensor, r: float | Tensor, sweep: Sweep, counts: Tensor) -> Tens
 
 
 def _backward(
-    grad: Tensor, x: Tensor, r: float | Tensor, sweep: Sweep, counts: Tensor, learned: bool
-) -> tuple[Tensor, ...] | None:
-    e = torch.mul(x, r, out=sweep.empty(x)).exp_()
-    sums = sweep.sum(e)
-    result = sweep.spread(torch.div(grad, sums, out=sweep.empty(sums))).mul_(e)
+    grad: Tensor, x: Tensor, y: Tensor, r: float | Tensor, sweep: Sweep, counts: Tensor, learned: bool
+) -> tuple[Tensor, Tensor | None] | None:
+    sums = torch.mul(y, r, out=sweep.empty(y)).exp_().mul_(counts)
+    result = sweep.spread(torch.div(grad, sums, out=sweep.empty(y)))
+    result.mul_(torch.mul(x, r, out=sweep.empty(x)).exp_())
     if not sums_are_safe(sums, result):
         return None
-    if not learned:
-        return (result,)
-    y = _forward(x, r, sweep, counts)
-    return None if y is None else (result, sweep.sum(e.mul_(x)).div_(sums).sub_(y).div_(r))
+    # Summed over all outputs o, grad times the sum of w x is the sum of dx x over all cells.
+    return result, (total(result * x, sweep) - total(grad * y, sweep)) / r if learned else None
 
 
 # Each region by itself, its own maximum subtracted: always exact.
@@ -107,7 +105,7 @@ def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, r: float | Tenso
     slope = ((w * gaps).sum(-1) - _of_cells(cells, there, r) + largest.squeeze(-1)) / (
         r.squeeze(-1) if isinstance(r, Tensor) else r
     )
-    return grad * w, torch.where(largest.squeeze(-1).isinf(), 0, slope)
+    return grad * w, torch.where(largest.squeeze(-1).isinf(), 0, grad.squeeze(-1) * slope)
 
 
 _lse_pool = mean_kernel("lse_pool", _forward, _backward, _of_cells, _cells_backward)

@@ -28,11 +28,12 @@ def mean_kernel(
     Args:
         name: its name among `torch.ops.poolref`.
         forward: `(x, t, sweep, counts, *constants)` -> y for a block of planes, or None if it would not be exact.
-        backward: `(grad, x, t, sweep, counts, learned, *constants)` -> the gradient of x and, if t is learned, the
-            slope dy/dt of every output; or None.
+        backward: `(grad, x, y, t, sweep, counts, learned, *constants)` -> the gradient of x and, if t is learned, that
+            of t for every plane (see :func:`total`), else None; or just None.
         of_cells: `(cells, there, t, *constants)` -> y, for cells in the last axis, of which those where `there` is 0
             take no part; autograd must be able to differentiate it.
-        cells_backward: `(grad, cells, there, t, *constants)` -> the gradient of the cells, and the slope.
+        cells_backward: `(grad, cells, there, t, *constants)` -> the gradient of the cells, and each output's share in
+            that of t.
     """
     _register(name, forward, backward, of_cells, cells_backward)
     run, run_backward = getattr(torch.ops.poolref, name), getattr(torch.ops.poolref, f"{name}_backward")
@@ -49,7 +50,7 @@ def mean_kernel(
         @staticmethod
         def setup_context(ctx, inputs, output):
             x, t, ctx.window, ctx.constants = inputs
-            ctx.save_for_backward(x, t)
+            ctx.save_for_backward(x, output, t)
 
         @staticmethod
         def backward(ctx, grad):
@@ -63,18 +64,18 @@ def mean_kernel(
             x, t = _batched(info, in_dims, len(window) // 4, x, t)
             return Forward.apply(x, t, window, constants), 0
 
-    def _gradients(grad, x, t, window, constants, learned):
-        x_grad, slope = run_backward(grad, x, t, window, constants, learned)
-        return x_grad, (slope * grad).sum_to_size(t.shape) if learned else torch.zeros_like(t)
+    def _gradients(grad, x, y, t, window, constants, learned):
+        x_grad, t_grad = run_backward(grad, x, y, t, window, constants, learned)
+        return x_grad, t_grad.sum_to_size(t.shape) if learned else torch.zeros_like(t)
 
     class Backward(torch.autograd.Function):
         @staticmethod
-        def forward(grad, x, t, window, constants, learned):
-            return _gradients(grad, x, t, window, constants, learned)
+        def forward(grad, x, y, t, window, constants, learned):
+            return _gradients(grad, x, y, t, window, constants, learned)
 
         @staticmethod
         def setup_context(ctx, inputs, output):
-            grad, x, t, ctx.window, ctx.constants, _ = inputs
+            grad, x, _, t, ctx.window, ctx.constants, _ = inputs
             ctx.save_for_backward(grad, x, t)
 
         @staticmethod
@@ -85,18 +86,19 @@ def mean_kernel(
             def pool(x, t):
                 return exact(x, _window(ctx.window), t, *ctx.constants)
 
-            return *torch.func.vjp(gradients, *ctx.saved_tensors)[1](grad_grads), None, None, None
+            grad, x, t = torch.func.vjp(gradients, *ctx.saved_tensors)[1](grad_grads)
+            return grad, x, None, t, None, None, None  # y follows from x and t
 
         @staticmethod
-        def vmap(info, in_dims, grad, x, t, window, constants, learned):
-            grad, x = (
+        def vmap(info, in_dims, grad, x, y, t, window, constants, learned):
+            grad, x, y = (
                 a.expand(info.batch_size, *a.shape) if dim is None else a.movedim(dim, 0)
-                for a, dim in zip((grad, x), in_dims[:2], strict=True)
+                for a, dim in zip((grad, x, y), in_dims[:3], strict=True)
             )
             # One t for all is given to each, because each has its own gradient.
-            t = t.expand(info.batch_size, *t.shape) if in_dims[2] is None else t.movedim(in_dims[2], 0)
+            t = t.expand(info.batch_size, *t.shape) if in_dims[3] is None else t.movedim(in_dims[3], 0)
             wide = t.reshape(info.batch_size, *[1] * (x.ndim - t.ndim), *t.shape[1:])
-            x_grad, t_grad = Backward.apply(grad, x, wide, window, constants, learned)
+            x_grad, t_grad = Backward.apply(grad, x, y, wide, window, constants, learned)
             return (x_grad, t_grad.reshape(t.shape)), (0, 0)
 
     def operator(x: Tensor, regions: Regions, t: float | Tensor, *constants: float) -> Tensor:
@@ -107,6 +109,11 @@ def mean_kernel(
         return Forward.apply(x, t, _packed(window), constants)
 
     return operator
+
+
+def total(values: Tensor, sweep: Sweep) -> Tensor:
+    """The sums over the spatial axes of a block, which are kept."""
+    return values.sum(tuple(range(1, len(sweep.spatial) + 1)), keepdim=True)
 
 
 class LearnedPool(Pool):
@@ -180,6 +187,7 @@ def _register(name: str, forward: Callable, backward: Callable, of_cells: Callab
     def each(t: float | Tensor, n: int) -> Tensor | float:
         return as_maps(t, n).unsqueeze(-1) if isinstance(t, Tensor) else t
 
+    @torch.no_grad()
     def run(x: Tensor, t: Tensor, packed: list[int], constants: list[float]) -> Tensor:
         n, window, sweep, counts = start(x, packed)
         y = empty_like(x, sweep.output)
@@ -192,34 +200,40 @@ def _register(name: str, forward: Callable, backward: Callable, of_cells: Callab
             y_block.copy_(result)
         return y
 
+    @torch.no_grad()
     def run_backward(
-        grad: Tensor, x: Tensor, t: Tensor, packed: list[int], constants: list[float], learned: bool
+        grad: Tensor, x: Tensor, y: Tensor, t: Tensor, packed: list[int], constants: list[float], learned: bool
     ) -> tuple[Tensor, Tensor]:
         n, window, sweep, counts = start(x, packed)
-        x_grad, slope = empty_like(x, sweep.spatial), empty_like(widen(x), sweep.output)
-        for number, x_block, grad_block, *outs in blocks(sweep, x, t, grad, x_grad, slope):
-            x_block, grad_block = widen(x_block), widen(grad_block)
-            results = backward(grad_block, x_block, number, sweep, counts, learned, *constants) if x.is_cpu else None
+        x_grad, t_grad = empty_like(x, sweep.spatial), empty_like(widen(x), (1,) * n)
+        for number, x_block, y_block, grad_block, *outs in blocks(sweep, x, t, y, grad, x_grad, t_grad):
+            narrow, x_block, grad_block = x_block.dtype != widen(x_block).dtype, widen(x_block), widen(grad_block)
+            results = None
+            if x.is_cpu:
+                y_block = forward(x_block, number, sweep, counts, *constants) if narrow else y_block
+                if y_block is not None:
+                    results = backward(grad_block, x_block, y_block, number, sweep, counts, learned, *constants)
             if results is None:
                 cells, there = _cells(as_maps(x_block, n), window)
                 wide_grad = as_maps(grad_block, n).unsqueeze(-1)
-                cells, slopes = cells_backward(wide_grad, cells, there, each(number, n), *constants)
-                results = as_planes(sweep.spread_cells(cells), n), as_planes(slopes, n)
-            for out, result in zip(outs, results, strict=False):  # no slope if it is not learned
-                out.copy_(result)
-        return x_grad, slope
+                cells, shares = cells_backward(wide_grad, cells, there, each(number, n), *constants)
+                results = as_planes(sweep.spread_cells(cells), n), total(as_planes(shares, n), sweep)
+            outs[0].copy_(results[0])
+            if learned:
+                outs[1].copy_(results[1])
+        return x_grad, t_grad
 
     def fake(x, t, packed, constants):
         window = _window(tuple(packed))
         return empty_like(x, window.output_shape(x.shape[x.ndim - window.ndim :]))
 
-    def fake_backward(grad, x, t, packed, constants, learned):
+    def fake_backward(grad, x, y, t, packed, constants, learned):
         n = len(packed) // 4
-        return empty_like(x, x.shape[x.ndim - n :]), empty_like(widen(x), grad.shape[x.ndim - n :])
+        return empty_like(x, x.shape[x.ndim - n :]), empty_like(widen(x), (1,) * n)
 
-    arguments = "Tensor x, Tensor t, int[] window, float[] constants"
-    _LIBRARY.define(f"{name}({arguments}) -> Tensor")
-    _LIBRARY.define(f"{name}_backward(Tensor grad, {arguments}, bool learned) -> (Tensor, Tensor)")
+    rest = "Tensor t, int[] window, float[] constants"
+    _LIBRARY.define(f"{name}(Tensor x, {rest}) -> Tensor")
+    _LIBRARY.define(f"{name}_backward(Tensor grad, Tensor x, Tensor y, {rest}, bool learned) -> (Tensor, Tensor)")
     _LIBRARY.impl(name, run, "CompositeExplicitAutograd")
     _LIBRARY.impl(f"{name}_backward", run_backward, "CompositeExplicitAutograd")
     torch.library.register_fake(f"poolref::{name}", fake, lib=_LIBRARY)

@@ -1,0 +1,176 @@
+"""Average and sum pooling.
+
+Forward: one program for each tile of outputs; e(1+r) bytes for each input cell of e bytes, with r outputs for each
+input.  Sums are taken in float32 whatever is stored.  How many cells a region has is a product of three numbers, one
+for each axis, so it is known for a whole row at once, and a value is multiplied, never divided.
+
+Backward: one program for each tile of inputs, e(1+r) bytes.  A cell adds up the shares of the regions it lies in.
+Nothing is saved: the gradient of a mean does not depend on the map.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from poolref.regions import Adaptive, Window
+from poolref.triton.launch import Taps, as_maps, launch, like, over_inputs, over_outputs
+from poolref.triton.windows import cell, owner, place, plane, read, tap, write
+
+
+@triton.jit
+def share(o, N: tl.constexpr, O: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, D: tl.constexpr,
+          BINS: tl.constexpr, PADDED: tl.constexpr):  # fmt: skip
+    """Along one axis: 1 over the number of cells of region `o`, padding included if `PADDED`."""
+    if BINS:
+        cells = ((o + 1) * N + O - 1) // O - o * N // O
+    else:
+        start = o * S - P
+        end = tl.minimum(start + D * (K - 1) + 1, N + P if PADDED else N)
+        skipped = 0 if PADDED else (tl.maximum(-start, 0) + D - 1) // D  # taps before the map
+        cells = tl.maximum((end - start + D - 1) // D - skipped, 0)
+    return 1.0 / cells.to(tl.float32)
+
+
+@triton.jit
+def average_forward(x, y, planes, x_image, x_plane, y_image, y_plane, factor,
+                    X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr,
+                    D: tl.constexpr, BINS: tl.constexpr, PADDED: tl.constexpr, COUNT: tl.constexpr,
+                    ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
+    KD: tl.constexpr = K[0]
+    KH: tl.constexpr = K[1]
+    KW: tl.constexpr = K[2]
+    image, first, o_depth, o_row, o_column = place(planes, Y[0], ROWS, BP, BW)
+    x_planes = plane(x, image, first, x_image, x_plane, BP)
+    ok = first + tl.arange(0, BP)[:, None] < planes
+    columns = o_column + tl.arange(0, BW)[None, :]
+    results = ()
+    for r in tl.static_range(ROWS):
+        total = tl.zeros((BP, BW), tl.float32)
+        for kd in tl.static_range(KD):
+            depth, depth_ok = cell(o_depth, 0, kd, X[0], Y[0], S[0], P[0], D[0], BINS)
+            for kh in tl.static_range(KH):
+                row, row_ok = cell(o_row, r, kh, X[1], Y[1], S[1], P[1], D[1], BINS)
+                of_row = tl.zeros((BP, BW), tl.float32)  # the next window may need the same row again
+                for kw in tl.static_range(KW):
+                    of_row += tap(x_planes, ok, depth, depth_ok, row, row_ok, o_column, kw,
+                                  X, Y, K, S, P, D, BINS, BP, BW, 0.0)  # fmt: skip
+                total += of_row
+        if COUNT:
+            part = share(o_depth, X[0], Y[0], K[0], S[0], P[0], D[0], BINS, PADDED)
+            part *= share(o_row + r, X[1], Y[1], K[1], S[1], P[1], D[1], BINS, PADDED)
+            total *= part * share(columns, X[2], Y[2], K[2], S[2], P[2], D[2], BINS, PADDED)
+        else:
+            total *= factor
+        results = results + (total,)
+    y_planes = plane(y, image, first, y_image, y_plane, BP)
+    for r in tl.static_range(ROWS):
+        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + columns * Y[5]
+        tl.store(y_planes + offset, results[r].to(y.dtype.element_ty), ok & (o_row + r < Y[1]) & (columns < Y[2]))
+
+
+@triton.jit
+def average_backward(grad, x_grad, planes, x_image, x_plane, y_image, y_plane, factor,
+                     X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr,
+                     D: tl.constexpr, BINS: tl.constexpr, PADDED: tl.constexpr, COUNT: tl.constexpr,
+                     OWNERS: tl.constexpr, ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
+    TD: tl.constexpr = OWNERS[0]
+    TH: tl.constexpr = OWNERS[1]
+    TW: tl.constexpr = OWNERS[2]
+    SD: tl.constexpr = S[0]
+    SH: tl.constexpr = S[1]
+    SW: tl.constexpr = S[2]
+    DEPTHS: tl.constexpr = (X[0] + S[0] - 1) // S[0]
+    image, first, i_depth, i_row, i_column = place(planes, DEPTHS, ROWS, BP, BW)
+    grads = plane(grad, image, first, y_image, y_plane, BP)
+    ok = first + tl.arange(0, BP)[:, None] < planes
+    columns = i_column + tl.arange(0, BW)[None, :]
+    results = ()
+    for a in tl.static_range(SD):
+        for r in tl.static_range(ROWS):
+            for b in tl.static_range(SH):
+                for c in tl.static_range(SW):
+                    total = tl.zeros((BP, BW), tl.float32)
+                    for td in tl.static_range(TD):
+                        for th in tl.static_range(TH):
+                            of_row = tl.zeros((BP, BW), tl.float32)
+                            for tw in tl.static_range(TW):
+                                if BINS or ((a + P[0] - td * D[0]) % SD == 0 and (b + P[1] - th * D[1]) % SH == 0
+                                            and (c + P[2] - tw * D[2]) % SW == 0):  # fmt: skip
+                                    d, d_ok, _ = owner(i_depth, 0, a, td, X[0], Y[0], S[0], P[0], D[0], BINS)
+                                    h, h_ok, _ = owner(i_row, r, b, th, X[1], Y[1], S[1], P[1], D[1], BINS)
+                                    w, w_ok, _ = owner(columns, 0, c, tw, X[2], Y[2], S[2], P[2], D[2], BINS)
+                                    g = read(grads, ok, d, d_ok, h, h_ok, w, w_ok, Y, 0.0).to(tl.float32)
+                                    if COUNT:
+                                        part = share(d, X[0], Y[0], K[0], S[0], P[0], D[0], BINS, PADDED)
+                                        part *= share(h, X[1], Y[1], K[1], S[1], P[1], D[1], BINS, PADDED)
+                                        part *= share(w, X[2], Y[2], K[2], S[2], P[2], D[2], BINS, PADDED)
+                                        # Beyond the edge there is no region, and no number of cells.
+                                        of_row += tl.where(d_ok & h_ok & w_ok, g * part, 0.0)
+                                    else:
+                                        of_row += g
+                            total += of_row
+                    results = results + (total * factor,)
+    x_planes = plane(x_grad, image, first, x_image, x_plane, BP)
+    for a in tl.static_range(SD):
+        for r in tl.static_range(ROWS):
+            for b in tl.static_range(SH):
+                write(x_planes, results, ok, i_depth * SD + a, (i_row + r) * SH + b, i_column,
+                      ((a * ROWS + r) * SH + b) * SW, X, S, BP, BW)  # fmt: skip
+
+
+def avg_pool(
+    x: Tensor, regions: Window | Adaptive, count_include_pad: bool = True, divisor: float | None = None
+) -> Tensor:
+    """The mean of every region, (..., *output); with `divisor` the sum over it, and with a divisor of 1 the sum."""
+    n = regions.ndim
+    spatial = x.shape[x.ndim - n :]
+    taps = Taps.of(regions, spatial)
+    y = like(x, regions.output_shape(spatial))
+    source, target = as_maps(n, x, y)
+    grid, tile, warps = over_outputs(source, target, taps)
+    launch(
+        average_forward, grid, x.device, warps,
+        x=source.tensor, y=y, planes=source.planes,
+        x_image=source.image_stride, x_plane=source.plane_stride,
+        y_image=target.image_stride, y_plane=target.plane_stride,
+        X=source.layout, Y=target.layout, **taps.constants,
+        **_divisor(regions, spatial, taps, count_include_pad, divisor), **tile,
+    )  # fmt: skip
+    return y
+
+
+def avg_pool_backward(
+    grad: Tensor,
+    regions: Window | Adaptive,
+    spatial: tuple[int, ...],
+    count_include_pad: bool = True,
+    divisor: float | None = None,
+) -> Tensor:
+    """The gradient of the map, (..., *spatial), from that of the output."""
+    n = regions.ndim
+    taps = Taps.of(regions, spatial)
+    x_grad = like(grad, spatial)
+    target, source = as_maps(n, x_grad, grad)
+    grid, tile, warps = over_inputs(target, taps)
+    launch(
+        average_backward, grid, grad.device, warps,
+        grad=source.tensor, x_grad=x_grad, planes=target.planes,
+        x_image=target.image_stride, x_plane=target.plane_stride,
+        y_image=source.image_stride, y_plane=source.plane_stride,
+        X=target.layout, Y=source.layout, **taps.constants,
+        **_divisor(regions, spatial, taps, count_include_pad, divisor), OWNERS=taps.owners, **tile,
+    )  # fmt: skip
+    return x_grad
+
+
+def _divisor(regions: Window | Adaptive, spatial, taps: Taps, padded: bool, divisor: float | None) -> dict:
+    """What a sum is multiplied by: one factor for all regions where they have equally many cells, else their counts."""
+    if divisor is None and not taps.bins:
+        window = regions if isinstance(regions, Window) else Window(taps.kernel[3 - regions.ndim :])
+        sizes = window.padded_sizes(spatial) if padded else [[*map(len, axis)] for axis in window.spans(spatial)]
+        if all(set(axis) == {k} for axis, k in zip(sizes, window.kernel_size)):
+            divisor = taps.cells
+    counted = divisor is None
+    return {"factor": 1.0 if counted else 1.0 / divisor, "PADDED": padded, "COUNT": counted}

@@ -1,0 +1,181 @@
+"""From tensors to launches: how a tensor lies in memory, how large the tiles are, and the launch itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from math import prod
+
+import torch
+import triton
+from torch import Tensor
+
+from poolref.regions import Adaptive, Regions, Window
+
+DTYPES = (torch.float32, torch.float16, torch.bfloat16)
+MOST_CELLS = 64  # of a region whose taps are unrolled in a kernel
+THREADS = 32  # of a warp
+
+_recorded: list[tuple] | None = None
+
+
+@contextmanager
+def recording():
+    """Collect launches, `(kernel, grid, arguments, options)`, in the list that this gives, and run none of them."""
+    global _recorded
+    _recorded = []
+    try:
+        yield _recorded
+    finally:
+        _recorded = None
+
+
+def launch(kernel, grid: Sequence[int], device: torch.device, num_warps: int, **arguments) -> None:
+    """Run a kernel on the GPU that its tensors are on."""
+    if _recorded is not None:
+        _recorded.append((kernel, tuple(grid), arguments, {"num_warps": num_warps}))
+    elif prod(grid):
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            kernel[tuple(grid)](**arguments, num_warps=num_warps)
+
+
+@dataclass(frozen=True)
+class Maps:
+    """A tensor as images of planes of three spatial axes, without a copy."""
+
+    tensor: Tensor
+    images: int
+    planes: int
+    image_stride: int
+    plane_stride: int
+    sizes: tuple[int, int, int]
+    strides: tuple[int, int, int]
+
+    @property
+    def layout(self) -> tuple[int, ...]:
+        """Sizes and strides, as the kernels take them."""
+        return self.sizes + self.strides
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether neighbours in memory are planes, not columns."""
+        return self.plane_stride == 1 and self.planes > 1 and self.strides[2] != 1
+
+
+def as_maps(ndim: int, *tensors: Tensor) -> list[Maps]:
+    """See tensors (..., *spatial) with equal leading axes as maps, their planes numbered alike.
+
+    Leading axes that are one run in all tensors are merged.  A copy is made only where more than two remain.
+    """
+    lead = tensors[0].ndim - ndim
+    axes: list[tuple[int, tuple[int, ...]]] = []  # (size, stride in every tensor) of the leading axes
+    for axis in range(lead):
+        size, strides = tensors[0].shape[axis], tuple(x.stride(axis) for x in tensors)
+        if axes and axes[-1][1] == tuple(size * s for s in strides):
+            axes[-1] = (axes[-1][0] * size, strides)
+        elif size != 1:
+            axes.append((size, strides))
+    if len(axes) > 2:
+        return as_maps(ndim, *(x.contiguous() for x in tensors))
+    (images, image_strides), (planes, plane_strides) = [(1, (0,) * len(tensors))] * (2 - len(axes)) + axes
+    return [
+        Maps(
+            x,
+            images,
+            planes,
+            image_strides[i],
+            plane_strides[i],
+            (1,) * (3 - ndim) + tuple(x.shape[lead:]),
+            (0,) * (3 - ndim) + x.stride()[lead:],
+        )
+        for i, x in enumerate(tensors)
+    ]
+
+
+def like(x: Tensor, spatial: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    """A new tensor with other spatial axes; channels stay innermost where they are in `x`."""
+    shape = (*x.shape[: x.ndim - len(spatial)], *spatial)
+    last = x.ndim == len(spatial) + 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
+    if not last:
+        return x.new_empty(shape, dtype=dtype)
+    return x.new_empty((shape[0], *shape[2:], shape[1]), dtype=dtype).movedim(-1, 1)
+
+
+def fits(x: Tensor, regions: Regions) -> bool:
+    """Whether the kernels over windows and bins serve this input: floats up to 32 bits, regions of up to 64 cells."""
+    if not isinstance(regions, Window | Adaptive) or x.dtype not in DTYPES:
+        return False
+    w = Taps.of(regions, tuple(x.shape[x.ndim - regions.ndim :]))
+    return max(w.cells, prod(w.stride), prod(w.owners)) <= MOST_CELLS
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Windows or bins over one map, three numbers each."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    bins: bool
+    owners: tuple[int, ...]  # steps in which a cell's regions are found
+
+    @classmethod
+    def of(cls, regions: Window | Adaptive, spatial: Sequence[int]) -> Taps:
+        """The taps of `regions`; bins that divide the map are windows."""
+        fill = (1,) * (3 - regions.ndim)
+        if isinstance(regions, Adaptive):
+            size = regions.output_shape(spatial)
+            if any(n % o for n, o in zip(spatial, size)):
+                there, back = (
+                    tuple(max(map(len, axis)) for axis in Adaptive(b).spans(a))
+                    for a, b in ((tuple(spatial), size), (size, tuple(spatial)))
+                )
+                ones = (1, 1, 1)
+                return cls(fill + there, ones, (0, 0, 0), ones, True, fill + back)
+            regions = Window(tuple(n // o for n, o in zip(spatial, size)))
+        kernel = fill + regions.kernel_size
+        padding = (0,) * len(fill) + regions.padding
+        return cls(kernel, fill + regions.stride, padding, fill + regions.dilation, False, kernel)
+
+    @property
+    def cells(self) -> int:
+        """How many taps a region has."""
+        return prod(self.kernel)
+
+    @property
+    def constants(self) -> dict:
+        """As the kernels take them."""
+        return {"K": self.kernel, "S": self.stride, "P": self.padding, "D": self.dilation, "BINS": self.bins}
+
+
+def over_outputs(x: Maps, y: Maps, taps: Taps) -> tuple[tuple[int, ...], dict, int]:
+    """Grid, tile and warps of a kernel whose programs own outputs."""
+    rows = 4 if taps.kernel[1] > taps.stride[1] else 2  # rows that windows share are read once
+    rows = 1 if taps.bins or taps.kernel[0] > 1 else min(rows, y.sizes[1])
+    return _tiles(y, y.sizes, rows, x.tensor.element_size())
+
+
+def over_inputs(x: Maps, taps: Taps) -> tuple[tuple[int, ...], dict, int]:
+    """Grid, tile and warps of a kernel whose programs own inputs, in steps of the stride."""
+    steps = tuple(-(-n // s) for n, s in zip(x.sizes, taps.stride))
+    phases = prod(taps.stride)
+    rows = 4 if phases == 1 else 2 if phases <= 4 else 1
+    rows = 1 if taps.bins or taps.kernel[0] > 1 else min(rows, steps[1])
+    return _tiles(x, steps, rows, x.tensor.element_size())
+
+
+def _tiles(maps: Maps, sizes: Sequence[int], rows: int, size: int) -> tuple[tuple[int, ...], dict, int]:
+    each = 16 // size  # values of a thread: 16 bytes, the widest load there is
+    tile = 4 * THREADS * each
+    if maps.channels_last:
+        planes = min(triton.next_power_of_2(maps.planes), tile)
+        columns = min(triton.next_power_of_2(sizes[2]), tile // planes)
+    else:
+        columns = min(triton.next_power_of_2(sizes[2]), 256)
+        planes = min(triton.next_power_of_2(maps.planes), tile // columns)
+    warps = max(1, min(4, planes * columns // (THREADS * each)))
+    blocks = maps.images * triton.cdiv(maps.planes, planes)
+    grid = (blocks * sizes[0], triton.cdiv(sizes[1], rows), triton.cdiv(sizes[2], columns))
+    return grid, {"ROWS": rows, "BP": planes, "BW": columns}, warps

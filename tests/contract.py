@@ -43,6 +43,7 @@ MEASURABLE = """
     draw estimate explain find identify implement list locate measure name order place predict prove rank read recognise
     refute reproduce show sketch solve sort state test trace use verify write
 """
+LOOK_UP = "To look things up"
 KINDS = ["worked", "faded", "open"]
 MAX_WORDS, MAX_CODE_CELLS = 2500, 25
 
@@ -113,20 +114,9 @@ def chapters(root):
 
 
 def toc_order(root):
-    files = []
-
-    def walk(node):
-        if isinstance(node, dict):
-            if "file" in node:
-                files.append(Path(root) / node["file"])
-            for value in node.values():
-                walk(value)
-        elif isinstance(node, list):
-            for value in node:
-                walk(value)
-
-    walk(yaml.safe_load((Path(root) / "_toc.yml").read_text()))
-    return [f.stem for f in files if not f.with_suffix(".md").exists()]
+    """The names of the chapters in _toc.yml: all its parts but the one for looking things up, whose pages are none."""
+    parts = yaml.safe_load((Path(root) / "_toc.yml").read_text())["parts"]
+    return [Path(page["file"]).stem for part in parts if part["caption"] != LOOK_UP for page in part["chapters"]]
 
 
 def headings(source):

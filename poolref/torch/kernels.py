@@ -33,7 +33,7 @@ def kernel(
     Args:
         name: its name among `torch.ops.poolref`.
         forward: `(x, sweep, *parameters)` -> y for a block of planes, or None if it would not be exact.
-        backward: `(grad_output, x, sweep, *parameters)` -> the gradient of x, or None.
+        backward: `(grad_output, x, y, sweep, *parameters)` -> the gradient of x, or None.
         of_cells: `(cells, *parameters)` -> y, for cells in the last axis; autograd must be able to differentiate it.
         cells_backward: `(grad_output, cells, *parameters)` -> the gradient of the cells.
         fill: a cell that takes no part, for padding.
@@ -49,7 +49,7 @@ def kernel(
         @staticmethod
         def setup_context(ctx, inputs, output):
             x, ctx.window, ctx.parameters = inputs
-            ctx.save_for_backward(x)
+            ctx.save_for_backward(x, output)
 
         @staticmethod
         def backward(ctx, grad):
@@ -63,12 +63,12 @@ def kernel(
 
     class Backward(torch.autograd.Function):
         @staticmethod
-        def forward(grad, x, window, parameters):
-            return run_backward(grad, x, window, parameters)
+        def forward(grad, x, y, window, parameters):
+            return run_backward(grad, x, y, window, parameters)
 
         @staticmethod
         def setup_context(ctx, inputs, output):
-            grad, x, ctx.window, ctx.parameters = inputs
+            grad, x, _, ctx.window, ctx.parameters = inputs
             ctx.save_for_backward(grad, x)
 
         @staticmethod
@@ -79,15 +79,16 @@ def kernel(
             def exact(x):
                 return of_cells(region_cells(x, _window(ctx.window), fill), *ctx.parameters)
 
-            return *torch.func.vjp(gradient, *ctx.saved_tensors)[1](grad_grad), None, None
+            grad, x = torch.func.vjp(gradient, *ctx.saved_tensors)[1](grad_grad)
+            return grad, x, None, None, None  # y follows from x
 
         @staticmethod
-        def vmap(info, in_dims, grad, x, window, parameters):
-            grad, x = (
+        def vmap(info, in_dims, grad, x, y, window, parameters):
+            grad, x, y = (
                 a.expand(info.batch_size, *a.shape) if dim is None else a.movedim(dim, 0)
-                for a, dim in zip((grad, x), in_dims)
+                for a, dim in zip((grad, x, y), in_dims)
             )
-            return Backward.apply(grad, x, window, parameters), 0
+            return Backward.apply(grad, x, y, window, parameters), 0
 
     def operator(x: Tensor, regions: Regions, *parameters: float) -> Tensor:
         window = as_window(regions, tuple(x.shape[x.ndim - regions.ndim :]))
@@ -118,14 +119,17 @@ def _register(
             y_block.copy_(result)
         return y
 
-    def run_backward(grad: Tensor, x: Tensor, packed: list[int], parameters: list[float]) -> Tensor:
+    def run_backward(grad: Tensor, x: Tensor, y: Tensor, packed: list[int], parameters: list[float]) -> Tensor:
         window = _window(tuple(packed))
         n = window.ndim
         sweep = Sweep(window, tuple(x.shape[-n:]))
         x_grad = empty_like(x, sweep.spatial)
-        for x_block, grad_block, x_grad_block in sweep.blocks(x, grad, x_grad):
-            x_block, grad_block = widen(x_block), widen(grad_block)
-            result = backward(grad_block, x_block, sweep, *parameters) if x.is_cpu else None
+        for x_block, grad_block, y_block, x_grad_block in sweep.blocks(x, grad, y, x_grad):
+            x_block, grad_block, result = widen(x_block), widen(grad_block), None
+            if x.is_cpu:
+                if y.dtype != x_block.dtype:  # rounded to half precision, it is too far from the cells
+                    y_block = forward(x_block, sweep, *parameters)
+                result = None if y_block is None else backward(grad_block, x_block, y_block, sweep, *parameters)
             if result is None:
                 cells = region_cells(as_maps(x_block, n), window, fill)
                 cells = cells_backward(as_maps(grad_block, n).unsqueeze(-1), cells, *parameters)
@@ -133,9 +137,9 @@ def _register(
             x_grad_block.copy_(result)
         return x_grad
 
-    arguments = "Tensor x, int[] window, float[] parameters"
-    _LIBRARY.define(f"{name}({arguments}) -> Tensor")
-    _LIBRARY.define(f"{name}_backward(Tensor grad, {arguments}) -> Tensor")
+    others = "int[] window, float[] parameters"
+    _LIBRARY.define(f"{name}(Tensor x, {others}) -> Tensor")
+    _LIBRARY.define(f"{name}_backward(Tensor grad, Tensor x, Tensor y, {others}) -> Tensor")
     _LIBRARY.impl(name, run, "CompositeExplicitAutograd")
     _LIBRARY.impl(f"{name}_backward", run_backward, "CompositeExplicitAutograd")
     torch.library.register_fake(f"poolref::{name}", _fake, lib=_LIBRARY)
@@ -147,7 +151,7 @@ def _fake(x: Tensor, packed: list[int], parameters: list[float]) -> Tensor:
     return empty_like(x, window.output_shape(x.shape[x.ndim - window.ndim :]))
 
 
-def _fake_backward(grad: Tensor, x: Tensor, packed: list[int], parameters: list[float]) -> Tensor:
+def _fake_backward(grad: Tensor, x: Tensor, y: Tensor, packed: list[int], parameters: list[float]) -> Tensor:
     return empty_like(x, x.shape[x.ndim - len(packed) // 4 :])
 
 

@@ -65,10 +65,9 @@ def _forward(x: Tensor, sweep: Sweep, p: float) -> Tensor | None:
     return y if _are_exact(sums, y, x, sweep) else None
 
 
-def _backward(grad: Tensor, x: Tensor, sweep: Sweep, p: float) -> Tensor | None:
-    sums = sweep.sum(_power(x, p, sweep))
-    share = torch.pow(sums, 1 / p - 1, out=sweep.empty(sums)).mul_(grad)  # 1 / y^(p-1)
-    share.masked_fill_(sums == 0, 0)
+def _backward(grad: Tensor, x: Tensor, y: Tensor, sweep: Sweep, p: float) -> Tensor | None:
+    zero = y == 0
+    share = torch.pow(y, 1 - p, out=sweep.empty(y)).mul_(grad).masked_fill_(zero, 0)
     result = sweep.spread(share)
     if p == 2:
         result.mul_(x)
@@ -77,7 +76,8 @@ def _backward(grad: Tensor, x: Tensor, sweep: Sweep, p: float) -> Tensor | None:
     else:
         slope = _power(x, p - 1, sweep)
         result.mul_(slope.copysign_(x)).masked_fill_(x == 0, 0)
-    return result if _are_exact(sums, result, x, sweep) else None
+    sums = torch.pow(y, p, out=sweep.empty(y)).masked_fill_(zero, 1)
+    return result if sums_are_safe(sums, result) else None
 
 
 def _power(x: Tensor, p: float, sweep: Sweep) -> Tensor:

@@ -58,10 +58,9 @@ def _forward(x: Tensor, sweep: Sweep) -> Tensor | None:
     return y if sums_are_safe(weight, y) else None
 
 
-def _backward(grad: Tensor, x: Tensor, sweep: Sweep) -> Tensor | None:
+def _backward(grad: Tensor, x: Tensor, y: Tensor, sweep: Sweep) -> Tensor | None:
     e = torch.exp(x, out=sweep.empty(x))
     weight = sweep.sum(e)
-    y = sweep.sum(torch.mul(x, e, out=sweep.empty(x))).div_(weight)
     share = torch.div(grad, weight, out=sweep.empty(weight))
     # sum of grad w (1 + x - y) = e * (sum of share + x * sum of share - sum of share y)
     result = sweep.spread(share)

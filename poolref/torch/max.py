@@ -67,7 +67,7 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
 
 def _pyramid_max(x: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
     """All levels in one pass: where a level's number divides that of a finer one, its bins are unions of finer bins."""
-    n, lead = pyramid.ndim, x.shape[: x.ndim - pyramid.ndim]
+    n = pyramid.ndim
     grids: dict[int, tuple[Tensor, Tensor]] = {}
     for level in sorted(set(pyramid.levels), reverse=True):
         finer = min((m for m in grids if m % level == 0), default=None)
@@ -81,7 +81,7 @@ def _pyramid_max(x: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
             # Of equals the first cell of the bin, which need not lie in the first of the finer bins.
             first = indices.masked_fill(~wins, torch.iinfo(indices.dtype).max).amin(-1)
             grids[level] = largest.squeeze(-1), first
-    indices = torch.cat([grids[level][1].reshape(*lead, -1) for level in pyramid.levels], -1)
+    indices = torch.cat([grids[level][1].flatten(-n) for level in pyramid.levels], -1)
     return x.flatten(-n).gather(-1, indices), indices
 
 

@@ -194,8 +194,8 @@ def test_without_a_page_it_is_text(capsys):
     shown = capsys.readouterr().out
     assert (
         shown.startswith("1. A window holds −3")
-        and "   b) −1" in shown
-        and shown.endswith("Answers: 1b, 2b, 3b, 4c, 5b\n")
+        and "   d) −1" in shown
+        and shown.endswith("Answers: 1d, 2a, 3c, 4c, 5b\n")
     )
     assert text(BANK, "review").endswith("Answers: 1a")
 

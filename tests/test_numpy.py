@@ -522,6 +522,13 @@ def assert_fixed_scratch(function, layout, regions):
     assert used[0] <= 2**24
 
 
+def test_a_map_that_is_pooled_region_by_region_is_not_laid_out_whole():
+    x = normal((192, 192), "float32")
+    x[3, 3] = 1e4  # beyond plain exponentials
+    assert scratch(soft_pool, x, Running("up")) <= 2**25
+    assert scratch(soft_pool_backward, np.ones((192, 192), "float32"), x, Running("up")) <= 2**25
+
+
 layouts_in_memory = pytest.mark.parametrize("layout", ["contiguous", "channels last"])
 regions_in_memory = pytest.mark.parametrize(
     "regions",

@@ -1,8 +1,8 @@
 """What every file of this column is built of: a maximum and a sum over regions, one axis at a time.
 
 A region is a product of ranges, so a maximum over a region is a maximum along the rows of maxima along the columns,
-and the same holds for a sum.  :class:`Grid` has these two sweeps, their transposes, which backward passes need, and
-`gather`, which lays out every cell of every region for the few cases that need each region by itself.
+and the same holds for a sum.  :class:`Grid` has these two sweeps and their transposes, which backward passes need.
+:class:`Strip` lays out every cell of every region, for the few cases that need each region by itself.
 
 :func:`apply` and :func:`apply_backward` run an operator over a few planes at a time, so that what one step writes is
 still in the processor's cache when the next step reads it, and scratch memory stays small.
@@ -10,7 +10,7 @@ still in the processor's cache when the next step reads it, and scratch memory s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, cached_property
 from math import prod
 
@@ -71,7 +71,7 @@ class Grid:
         values, number = self._argmax(x, np.greater)
         if values.dtype.kind == "f" and np.isnan(np.min(values)):  # rare, and slower
             values, number = self._argmax(x, _greater_or_nan)
-        index = self._number_offsets[number]
+        index = self._number_offsets.take(number, mode="clip")  # "clip" spares a check; no number is too large
         index += self._starts
         if self._has_empty:
             index[:, self.counts == 0] = -1
@@ -99,26 +99,29 @@ class Grid:
         if not np.shares_memory(flat, out):
             out[...] = flat.reshape(out.shape)
 
-    def gather(self, plane: np.ndarray, fill: float) -> np.ndarray:
-        """All cells of all regions of one map: (*spatial) -> (regions, cells of the largest), `fill` elsewhere."""
-        return np.append(plane.reshape(-1), fill)[self._cells]
-
-    def scatter_cells(self, grad_cells: np.ndarray) -> np.ndarray:
-        """The transpose of `gather`: (regions, cells of the largest) -> (*spatial)."""
-        grad = np.bincount(self._cells.reshape(-1), grad_cells.reshape(-1), prod(self.spatial_shape) + 1)
-        return grad[:-1].reshape(self.spatial_shape)
+    def strips(self, planes: Sequence[int]) -> Iterator[tuple[int, slice, Strip]]:
+        """For every plane named, and for a few output rows at a time: the plane, the rows, and their cells."""
+        if len(planes) == 0:
+            return
+        rows, others = self.spans[0], self.spans[1:]
+        cells_of_row = prod(self._longest) * prod(self.output_shape[1:])
+        size = max(1, BLOCK_CELLS // max(1, cells_of_row))
+        for start in range(0, len(rows), size):
+            part = slice(start, start + size)
+            strip = Strip((rows[part], *others), self.spatial_shape)
+            yield from ((i, part, strip) for i in planes)
 
     @cached_property
     def counts(self) -> np.ndarray:
         """The number of cells in every region."""
-        return self._product([[len(span) for span in axis] for axis in self.spans])
+        return _product([len(span) for span in axis] for axis in self.spans)
 
     @cached_property
     def padded_counts(self) -> np.ndarray:
         """The number of cells in every region, explicit padding included."""
         if not isinstance(self.regions, Window):
             return self.counts
-        return self._product(self.regions.padded_sizes(self.spatial_shape))
+        return _product(self.regions.padded_sizes(self.spatial_shape))
 
     @cached_property
     def _has_empty(self) -> bool:
@@ -154,25 +157,6 @@ class Grid:
             flat = flat[..., None] * n + np.arange(self._longest[axis]) * step
         return flat.reshape(-1)
 
-    @cached_property
-    def _cells(self) -> np.ndarray:
-        # Flat indices (regions, cells), row-major; one past the end of the map stands for "no cell".
-        flat, inside = np.zeros((1, 1), np.intp), np.ones((1, 1), bool)
-        for n, axis in zip(self.spatial_shape, self.spans):
-            longest = max(1, *(len(span) for span in axis))
-            positions = np.array([[*span] + [0] * (longest - len(span)) for span in axis], np.intp)
-            valid = np.array([[t < len(span) for t in range(longest)] for span in axis])
-            flat = (flat[:, None, :, None] * n + positions[None, :, None, :]).reshape(len(flat) * len(axis), -1)
-            inside = (inside[:, None, :, None] & valid[None, :, None, :]).reshape(flat.shape)
-        return np.where(inside, flat, prod(self.spatial_shape))
-
-    @staticmethod
-    def _product(per_axis: list[list[int]]) -> np.ndarray:
-        result = np.ones(())
-        for sizes in per_axis:
-            result = result[..., None] * np.asarray(sizes, np.float64)
-        return result
-
     # --- one axis ------------------------------------------------------------------------------------------------
 
     def _is_untouched(self, axis: int) -> bool:
@@ -183,10 +167,11 @@ class Grid:
     def _find_taps(self, axis: int) -> list[tuple[slice, slice]] | None:
         """For every tap of a window, the outputs for which it lies in the map, and the inputs it then reads.
 
-        None if the regions are not windows, or so few that it pays to visit them one by one.
+        None if the regions are not windows, or if it is better to visit them one by one: because they are few, or so
+        large that a sum wants more digits on the way.
         """
         n, o = self.spatial_shape[axis], self.output_shape[axis]
-        if not isinstance(self.regions, Window) or self.regions.kernel_size[axis] > o:
+        if not isinstance(self.regions, Window) or self.regions.kernel_size[axis] > min(o, 64):
             return None
         k, s, p, d = self._window_axis(axis)
         taps = []
@@ -209,8 +194,11 @@ class Grid:
         taps = self._taps[axis]
         if taps is None:
             for i, span in enumerate(self.spans[axis]):
-                ufunc.reduce(x[_along(axis, _as_slice(span))], axis, out=out[_along(axis, i)], initial=empty)
+                cells, result = x[_along(axis, _as_slice(span))], out[_along(axis, i)]
+                ufunc.reduce(cells, axis, _digits(ufunc, x), out=result, initial=empty)
             return out
+        if axis == -1 and self._is_one_row(x, out):
+            return self._reduce_one_row(ufunc, x, out)
         everywhere = [inputs for outputs, inputs in taps if outputs == slice(0, out.shape[axis])]
         rest = [tap for tap in taps if tap[0] != slice(0, out.shape[axis])]
         read = _reader(x, axis, self.regions.stride[axis], len(taps))
@@ -222,6 +210,31 @@ class Grid:
         for outputs, inputs in rest:
             target = out[_along(axis, outputs)]
             ufunc(target, read(inputs), out=target)
+        return out
+
+    # Where windows step through a row without a rest, the end of one row runs into the beginning of the next, and the
+    # rows of a block can be taken as a single one.  Windows over an edge then see the wrong row, and are done again.
+
+    def _is_one_row(self, x: np.ndarray, out: np.ndarray) -> bool:
+        fits = x.shape[-1] == self.regions.stride[-1] * out.shape[-1] and self.regions.kernel_size[-1] > 1
+        return fits and x.flags.c_contiguous and out.flags.c_contiguous and not self._has_empty
+
+    def _reduce_one_row(self, ufunc: np.ufunc, x: np.ndarray, out: np.ndarray) -> np.ndarray:
+        k, s, p, d = self._window_axis(-1)
+        cells, results = x.reshape(-1), out.reshape(-1)
+        first = -(-p // s)  # the first output that sees no cell before the first
+        end = min(len(results), (len(cells) - 1 + p - d * (k - 1)) // s + 1)
+        taps = [slice(start := first * s - p + t * d, start + (end - first - 1) * s + 1, s) for t in range(k)]
+        if first < end:
+            inner = results[first:end]
+            ufunc(cells[taps[0]], cells[taps[1]], out=inner)
+            for tap in taps[2:]:
+                ufunc(inner, cells[tap], out=inner)
+        for i, span in enumerate(self.spans[-1]):
+            if len(span) < k:
+                out[..., i] = x[..., span[0]]
+                for j in span[1:]:
+                    ufunc(out[..., i], x[..., j], out=out[..., i])
         return out
 
     def _spread(self, g: np.ndarray, axis: int, out: np.ndarray | None) -> np.ndarray:
@@ -290,7 +303,7 @@ class Grid:
         return values, winner
 
     def _first_tap(self, axis: int, i: int) -> int:
-        k, s, p, d = self._window_axis(axis)
+        _, s, p, d = self._window_axis(axis)
         return (self.spans[axis][i].start - (i * s - p)) // d
 
     def _argmax_scan(self, axis, x, cells):
@@ -305,6 +318,43 @@ class Grid:
         return values, np.flip(step, axis) if self.regions.reverse else step
 
 
+class Strip:
+    """The cells of every region in a few output rows of one map, side by side: (regions, cells of the largest).
+
+    Rarely needed, and large: that is why it comes in strips, see :meth:`Grid.strips`.
+    """
+
+    def __init__(self, spans: Sequence[Sequence[range]], spatial_shape: tuple[int, ...]):
+        self.output_shape = tuple(len(axis) for axis in spans)
+        self.counts = _product([len(span) for span in axis] for axis in spans)
+        self.spatial_shape = spatial_shape
+        # Flat indices (regions, cells), row-major; one past the end of the map stands for "no cell".
+        flat, inside = np.zeros((1, 1), np.intp), np.ones((1, 1), bool)
+        for n, axis in zip(spatial_shape, spans):
+            longest = max(1, *(len(span) for span in axis))
+            positions = np.array([[*span] + [0] * (longest - len(span)) for span in axis], np.intp)
+            valid = np.array([[t < len(span) for t in range(longest)] for span in axis])
+            flat = (flat[:, None, :, None] * n + positions[None, :, None, :]).reshape(len(flat) * len(axis), -1)
+            inside = (inside[:, None, :, None] & valid[None, :, None, :]).reshape(flat.shape)
+        self.cells = np.where(inside, flat, prod(spatial_shape))
+
+    def gather(self, plane: np.ndarray, fill: float) -> np.ndarray:
+        """The values of all cells: (*spatial) -> (regions, cells of the largest), `fill` where there is no cell."""
+        return np.append(plane.reshape(-1), fill)[self.cells]
+
+    def scatter(self, grad_cells: np.ndarray) -> np.ndarray:
+        """The transpose of `gather`: (regions, cells of the largest) -> (*spatial)."""
+        grad = np.bincount(self.cells.reshape(-1), grad_cells.reshape(-1), prod(self.spatial_shape) + 1)
+        return grad[:-1].reshape(self.spatial_shape)
+
+
+def _product(per_axis: Iterable[Sequence[int]]) -> np.ndarray:
+    result = np.ones(())
+    for sizes in per_axis:
+        result = result[..., None] * np.asarray(sizes, np.float64)
+    return result
+
+
 def _greater_or_nan(candidate, best):
     return (candidate > best) | (candidate != candidate)
 
@@ -312,8 +362,13 @@ def _greater_or_nan(candidate, best):
 def _scan(ufunc, x, axis, reverse, out=None):
     if reverse:
         x, out = np.flip(x, axis), None if out is None else np.flip(out, axis)
-    result = ufunc.accumulate(x, axis, out=out)
+    result = ufunc.accumulate(x, axis, _digits(ufunc, x), out=np.empty_like(x) if out is None else out)
     return np.flip(result, axis) if reverse else result
+
+
+def _digits(ufunc, x):
+    """The dtype in which to form long sums: float32 would lose digits.  Default: that of `x`."""
+    return np.float64 if ufunc is np.add and x.dtype == np.float32 else None
 
 
 def _reader(x, axis, stride, taps):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe
+from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
 from poolref.regions import Regions, check_positive
 
 
@@ -72,10 +72,10 @@ def _forward(x: np.ndarray, grid: Grid, p: float, eps: float, out: np.ndarray) -
     with np.errstate(all="ignore"):
         sums = grid.sum(kept**p)
         np.power(sums / grid.counts, 1 / p, out=out)  # in float64, where a root does not lose digits
-    for i in _untamed(sums, x):
-        _, largest, y = _by_region(kept[i], grid, p)
+    for i, rows, strip in grid.strips(_untamed(sums, x)):
+        _, largest, y = _by_region(kept[i], strip, p)
         with np.errstate(all="ignore"):
-            out[i] = (largest * y).reshape(grid.output_shape)
+            out[i, rows] = (largest * y).reshape(strip.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, p: float, eps: float, out: np.ndarray) -> float:
@@ -87,15 +87,17 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, p: float, eps: float, ou
         y = (sums / counts) ** (1 / p)
         np.multiply(powers / kept, grid.spread(g / counts * y ** (1 - p)), out=out)
         slope = y / p**2 * (np.log(counts / sums) + p * grid.sum(powers * np.log(kept)) / sums)
-    for i in _untamed(sums, x):
-        cells, largest, mean = _by_region(kept[i], grid, p)
-        n = counts.reshape(-1, 1)
+    untamed = _untamed(sums, x)
+    out[untamed] = 0
+    for i, rows, strip in grid.strips(untamed):
+        cells, largest, mean = _by_region(kept[i], strip, p)
+        n = strip.counts.reshape(-1, 1)
         with np.errstate(all="ignore"):
-            out[i] = grid.scatter_cells(g[i].reshape(-1, 1) / n * (cells / mean) ** (p - 1))
+            out[i] += strip.scatter(g[i, rows].reshape(-1, 1) / n * (cells / mean) ** (p - 1))
             powers = cells**p
             logs = np.where(cells > 0, powers * np.log(cells), 0).sum(1, keepdims=True)
             of_cells = np.log(n / powers.sum(1, keepdims=True)) + p * logs / powers.sum(1, keepdims=True)
-            slope[i] = (largest * mean / p**2 * of_cells).reshape(grid.output_shape)
+            slope[i, rows] = (largest * mean / p**2 * of_cells).reshape(strip.output_shape)
     out[x < eps] = 0
     return float(np.where(counts > 0, g * slope, 0).sum(dtype=np.float64))
 
@@ -104,12 +106,12 @@ def _untamed(sums: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~(sums_are_safe(sums) & all_finite(x)))
 
 
-def _by_region(plane: np.ndarray, grid: Grid, p: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _by_region(plane: np.ndarray, strip: Strip, p: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The cells of every region over its largest, that largest cell, and the generalized mean over it:
     (regions, cells), (regions, 1), (regions, 1)."""
-    cells = grid.gather(plane, fill=0)
+    cells = strip.gather(plane, fill=0)
     largest = cells.max(1, keepdims=True)
     with np.errstate(all="ignore"):
         scaled = np.where(cells == largest, 1, cells / largest)  # also where the largest is inf
-        mean = (scaled**p).sum(1, keepdims=True) / grid.counts.reshape(-1, 1)
+        mean = (scaled**p).sum(1, keepdims=True) / strip.counts.reshape(-1, 1)
         return scaled, largest, mean ** (1 / p)

@@ -1,10 +1,10 @@
-"""Lp pooling: the p-norm of every region.  p = 1 adds magnitudes, p = 2 is the Euclidean length, p = inf the largest."""
+"""Lp pooling: the p-norm of every region.  p = 1 adds magnitudes, p = 2 is the Euclidean length, inf the largest."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe
+from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
 from poolref.regions import Regions, check_norm_type
 
 
@@ -77,8 +77,8 @@ def _forward(x: np.ndarray, grid: Grid, out: np.ndarray, p: float) -> None:
     with np.errstate(all="ignore"):
         sums = grid.sum(_power(a, p))
         out[...] = _root(sums, p)
-    for i in np.flatnonzero(~_safe(sums, a, grid)):
-        out[i] = _by_region(a[i], grid, p)[1].reshape(grid.output_shape)
+    for i, rows, strip in grid.strips(_untamed(sums, a, grid)):
+        out[i, rows] = _by_region(a[i], strip, p)[1].reshape(strip.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, p: float) -> None:
@@ -91,26 +91,28 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, p: floa
         sums = grid.sum(_power(a, p))
         share = np.where(sums == 0, 0, g / _power(_root(sums, p), p - 1))
         np.multiply(np.sign(x), np.where(a == 0, 0, _power(a, p - 1)) * grid.spread(share), out=out)
-    for i in np.flatnonzero(~_safe(sums, a, grid)):
-        cells, y = _by_region(a[i], grid, p)
+    untamed = _untamed(sums, a, grid)
+    out[untamed] = 0
+    for i, rows, strip in grid.strips(untamed):
+        cells, y = _by_region(a[i], strip, p)
         with np.errstate(all="ignore"):
             ratio = np.where((cells == 0) | (y == 0), 0, np.where(cells == y, 1, cells / y) ** (p - 1))
-        out[i] = np.sign(x[i]) * grid.scatter_cells(g[i].reshape(-1, 1) * ratio)
+        out[i] += np.sign(x[i]) * strip.scatter(g[i, rows].reshape(-1, 1) * ratio)
 
 
-def _safe(sums: np.ndarray, a: np.ndarray, grid: Grid) -> np.ndarray:
-    """Per plane: every sum of powers is in range, or is 0 because all of its cells are 0."""
+def _untamed(sums: np.ndarray, a: np.ndarray, grid: Grid) -> np.ndarray:
+    """The planes where a sum of powers is out of range, unless it is 0 because all of its cells are 0."""
     safe = sums_are_safe(sums)
     doubtful = np.flatnonzero(~safe)
     if doubtful.size:
         some = grid.max(a[doubtful]) > 0
         safe[doubtful] = sums_are_safe(np.where(some, sums[doubtful], 1)) & all_finite(a[doubtful])
-    return safe
+    return np.flatnonzero(~safe)
 
 
-def _by_region(plane: np.ndarray, grid: Grid, p: float) -> tuple[np.ndarray, np.ndarray]:
-    """The magnitudes of the cells of every region and their norm, scaled by the largest: (regions, cells), (regions, 1)."""
-    cells = grid.gather(plane, fill=0)
+def _by_region(plane: np.ndarray, strip: Strip, p: float) -> tuple[np.ndarray, np.ndarray]:
+    """The magnitudes of all cells, (regions, cells), and the norm of every region, (regions, 1), scaled on the way."""
+    cells = strip.gather(plane, fill=0)
     largest = cells.max(1, keepdims=True)
     with np.errstate(all="ignore"):
         scaled = np.where(largest > 0, cells / largest, 0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe
+from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
 from poolref.numpy.softmax import softmax
 from poolref.regions import Regions, check_positive
 
@@ -70,8 +70,8 @@ def _forward(x: np.ndarray, grid: Grid, r: float, out: np.ndarray) -> None:
         sums = grid.sum(np.exp(r * x))
         log_mean = _log_mean(sums, lambda: grid.sum(np.expm1(r * x)), grid.counts.astype(x.dtype))
         np.divide(log_mean, r, out=out)
-    for i in _untamed(sums, x):
-        out[i] = _by_region(x[i], grid, r).reshape(grid.output_shape)
+    for i, rows, strip in grid.strips(_untamed(sums, x)):
+        out[i, rows] = _by_region(x[i], strip, r).reshape(strip.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, r: float, out: np.ndarray) -> None:
@@ -79,19 +79,21 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, r: float, out: np.ndarra
         e = np.exp(r * x)
         sums = grid.sum(e)
         np.multiply(e, grid.spread(g / sums), out=out)
-    for i in _untamed(sums, x):
-        weights = softmax(grid.gather(x[i], fill=-np.inf), r)
-        out[i] = grid.scatter_cells(g[i].reshape(-1, 1) * weights)
+    untamed = _untamed(sums, x)
+    out[untamed] = 0
+    for i, rows, strip in grid.strips(untamed):
+        weights = softmax(strip.gather(x[i], fill=-np.inf), r)
+        out[i] += strip.scatter(g[i, rows].reshape(-1, 1) * weights)
 
 
 def _untamed(sums: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~(sums_are_safe(sums) & all_finite(x)))
 
 
-def _by_region(plane: np.ndarray, grid: Grid, r: float) -> np.ndarray:
+def _by_region(plane: np.ndarray, strip: Strip, r: float) -> np.ndarray:
     """The log-mean-exp of every region of one map, its maximum subtracted first: (regions,)."""
-    cells = grid.gather(plane, fill=-np.inf)
-    there = grid.gather(np.ones_like(plane), fill=0)
+    cells = strip.gather(plane, fill=-np.inf)
+    there = strip.gather(np.ones_like(plane), fill=0)
     largest = cells.max(1)
     with np.errstate(all="ignore"):
         z = r * (cells - largest[:, None])

@@ -1,10 +1,10 @@
-"""SoftPool: a mean in which every cell is weighted by the softmax of its own region, so that large values count more."""
+"""SoftPool: a mean in which every cell is weighted by the softmax of its region, so that large values count more."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import Grid, all_finite, apply, apply_backward, as_floats, sums_are_safe
+from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
 from poolref.numpy.softmax import softmax
 from poolref.regions import Regions
 
@@ -60,8 +60,8 @@ def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
         e = np.exp(x)
         weight = grid.sum(e)
         np.divide(grid.sum(x * e), weight, out=out)
-    for i in _untamed(weight, out):
-        out[i] = _by_region(x[i], grid)[2].reshape(grid.output_shape)
+    for i, rows, strip in grid.strips(_untamed(weight, out)):
+        out[i, rows] = _by_region(x[i], strip)[2].reshape(strip.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
@@ -72,20 +72,22 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None
         y = grid.sum(x * e) / weight
         # sum of g w (1 + x - y) = e * ((1 + x) * sum of g/weight - sum of g y/weight)
         np.multiply(e, (1 + x) * grid.spread(share) - grid.spread(share * y), out=out)
-    for i in _untamed(weight, y, out):  # out, because exp of a cell that no region covers may be inf
-        cells, w, y = _by_region(x[i], grid)
+    untamed = _untamed(weight, y, out)  # out, because exp of a cell that no region covers may be inf
+    out[untamed] = 0
+    for i, rows, strip in grid.strips(untamed):
+        cells, w, y = _by_region(x[i], strip)
         with np.errstate(invalid="ignore"):
             gap = np.where((w == 0) | (cells == y), 0, cells - y)  # inf - inf counts as no gap
-        out[i] = grid.scatter_cells(g[i].reshape(-1, 1) * w * (1 + gap))
+        out[i] += strip.scatter(g[i, rows].reshape(-1, 1) * w * (1 + gap))
 
 
 def _untamed(weight: np.ndarray, *results: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~(sums_are_safe(weight) & np.all([all_finite(result) for result in results], axis=0)))
 
 
-def _by_region(plane: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _by_region(plane: np.ndarray, strip: Strip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The cells of every region, their weights, and the weighted mean: (regions, cells), the same, (regions, 1)."""
-    cells = grid.gather(plane, fill=-np.inf)
+    cells = strip.gather(plane, fill=-np.inf)
     w = softmax(cells)
     with np.errstate(invalid="ignore"):
         y = np.where(w == 0, 0, w * cells).sum(1, keepdims=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import Grid, apply, apply_backward, as_floats, sums_are_safe
+from poolref.numpy.core import Grid, Strip, apply, apply_backward, as_floats, sums_are_safe
 from poolref.numpy.max import max_pool_backward
 from poolref.regions import Regions, check_non_negative
 
@@ -110,17 +110,17 @@ def _non_negative(x: np.ndarray) -> np.ndarray:
 
 
 def _draw(x: np.ndarray, grid: Grid, rng: np.random.Generator, values: np.ndarray, indices: np.ndarray) -> None:
-    cell_indices = grid.gather(np.arange(x[0].size).reshape(x[0].shape), fill=-1)
-    for i, plane in enumerate(x):
-        cells, weights, largest = _over_largest(plane, grid)
+    for i, rows, strip in grid.strips(range(len(x))):
+        cells, weights, largest = _over_largest(x[i], strip)
         weights = np.where(np.isnan(largest), np.isnan(cells), weights).cumsum(1, dtype=np.float64)
         total = weights[:, -1:]
         # The first cell whose cumulated weight is above a random part of the total; nextafter, because that part must
         # stay below the total when it is rounded.
         part = np.minimum(rng.random(total.shape) * total, np.nextafter(total, 0))
         drawn = (weights > part).argmax(1, keepdims=True)
-        values[i] = np.take_along_axis(cells, drawn, 1).reshape(grid.output_shape)
-        indices[i] = np.take_along_axis(cell_indices, drawn, 1).reshape(grid.output_shape)
+        values[i, rows] = np.take_along_axis(cells, drawn, 1).reshape(strip.output_shape)
+        index = np.take_along_axis(strip.cells, drawn, 1).reshape(strip.output_shape)
+        indices[i, rows] = np.where(strip.counts == 0, -1, index)
 
 
 # As in Lp pooling: squares are the same for every region a cell lies in, and shared, while their sums stay in range.
@@ -130,9 +130,9 @@ def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
     with np.errstate(all="ignore"):
         sums, squares = grid.sum(x), grid.sum(x * x)
         np.divide(squares, np.where(sums == 0, 1, sums), out=out)
-    for i in _untamed(sums, squares):
-        _, weights, largest = _over_largest(x[i], grid)
-        out[i] = np.where(largest == 0, 0, largest * _mean(weights)).reshape(grid.output_shape)
+    for i, rows, strip in grid.strips(_untamed(sums, squares)):
+        _, weights, largest = _over_largest(x[i], strip)
+        out[i, rows] = np.where(largest == 0, 0, largest * _mean(weights)).reshape(strip.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
@@ -142,11 +142,13 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None
         per_x = np.where(zero, 0, g / sums)
         shared = np.where(zero, g / grid.counts.astype(x.dtype), -per_x * squares / sums)
         np.add(2 * x * grid.spread(per_x), grid.spread(shared), out=out)
-    for i in _untamed(sums, squares):
-        _, weights, _ = _over_largest(x[i], grid)
+    untamed = _untamed(sums, squares)
+    out[untamed] = 0
+    for i, rows, strip in grid.strips(untamed):
+        _, weights, _ = _over_largest(x[i], strip)
         with np.errstate(invalid="ignore"):
             slopes = (2 * weights - _mean(weights)) / weights.sum(1, keepdims=True)
-        out[i] = grid.scatter_cells(g[i].reshape(-1, 1) * slopes)
+        out[i] += strip.scatter(g[i, rows].reshape(-1, 1) * slopes)
 
 
 def _untamed(sums: np.ndarray, squares: np.ndarray) -> np.ndarray:
@@ -155,10 +157,10 @@ def _untamed(sums: np.ndarray, squares: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~(sums_are_safe(np.where(zero, 1, sums)) & sums_are_safe(np.where(zero, 1, squares))))
 
 
-def _over_largest(plane: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _over_largest(plane: np.ndarray, strip: Strip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The cells of every region, the same over the region's largest (ones if all are 0), and that largest cell:
     (regions, cells), (regions, cells), (regions, 1)."""
-    cells, there = grid.gather(plane, fill=0), grid.gather(np.ones_like(plane), fill=0)
+    cells, there = strip.gather(plane, fill=0), strip.gather(np.ones_like(plane), fill=0)
     largest = cells.max(1, keepdims=True)
     with np.errstate(invalid="ignore"):
         return cells, np.where(cells == largest, there, cells / largest), largest

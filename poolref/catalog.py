@@ -32,8 +32,8 @@ class Operator:
         kind: "reducer" if it works over every kind of regions; otherwise what it is, such as "corner" or "region".
         paper: bibliography key of its source.
         numpy: dotted name of the NumPy forward; its gradient is the same name with `_backward`.
-        torch: dotted name of the torch module; a reducer's lacks the ending 1d, 2d or 3d and its prefixed forms
-            `Adaptive...` and `Global...` stand beside it.  None if the torch column has no such module.
+        torch: dotted name of the torch module, without the ending 1d, 2d or 3d where it exists for several `ndims`.
+            Beside a reducer's stand its forms `Adaptive...` and `Global...`.  None if the torch column has no module.
         ndims: for which numbers of spatial axes the torch module exists.
         definition: dotted name of the reducer in poolref.definition, or of a function of the parameters that gives it.
         parameters: the parameters of the reducer.
@@ -152,7 +152,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="reducer",
         paper="lee2016",
         numpy="poolref.numpy.mixed_pool",
-        torch=None,
+        torch="poolref.torch.MixedPool",
         definition="poolref.definition.mixture",
         parameters=(Parameter("alpha", 0.5, "a number from 0 to 1"),),
     ),
@@ -162,7 +162,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="corner",
         paper="law2018",
         numpy="poolref.numpy.corner_pool",
-        torch=None,
+        torch="poolref.torch.CornerPool",
         ndims=(2,),
         parameters=(Parameter("corner", "top_left", '"top_left" or "bottom_right"'),),
     ),
@@ -172,7 +172,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="center",
         paper="duan2019",
         numpy="poolref.numpy.center_pool",
-        torch=None,
+        torch="poolref.torch.CenterPool2d",
         ndims=(2,),
     ),
     Operator(
@@ -181,7 +181,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="strip",
         paper="hou2020",
         numpy="poolref.numpy.strip_pool",
-        torch=None,
+        torch="poolref.torch.StripPool2d",
         ndims=(2,),
     ),
     Operator(
@@ -190,7 +190,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="window",
         paper="lee2016",
         numpy="poolref.numpy.gated_pool",
-        torch=None,
+        torch="poolref.torch.GatedPool2d",
         ndims=(2,),
     ),
     Operator(
@@ -199,7 +199,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="stochastic",
         paper="zeiler2013",
         numpy="poolref.numpy.stochastic_pool",
-        torch=None,
+        torch="poolref.torch.StochasticPool2d",
         ndims=(2,),
     ),
     Operator(
@@ -218,7 +218,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="blur",
         paper="zhang2019",
         numpy="poolref.numpy.blur_pool",
-        torch=None,
+        torch="poolref.torch.BlurPool",
         ndims=(
             1,
             2,
@@ -234,7 +234,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="blur",
         paper="zhang2019",
         numpy="poolref.numpy.max_blur_pool",
-        torch=None,
+        torch="poolref.torch.MaxBlurPool2d",
         ndims=(2,),
         parameters=(
             Parameter("kernel_size", 2, "an int of at least 1"),
@@ -249,7 +249,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="window",
         paper="dumoulin2016",
         numpy="poolref.numpy.subsample",
-        torch=None,
+        torch="poolref.torch.Subsample2d",
         ndims=(2,),
     ),
     Operator(
@@ -258,7 +258,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="unpool",
         paper="zeiler2014",
         numpy="poolref.numpy.max_unpool",
-        torch=None,
+        torch="poolref.torch.MaxUnpool",
     ),
     Operator(
         name="hopfield_retrieve",
@@ -275,7 +275,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="memory",
         paper="ramsauer2021",
         numpy="poolref.numpy.hopfield_pool",
-        torch=None,
+        torch="poolref.torch.HopfieldPool",
         ndims=(2,),
         parameters=(Parameter("steps", 1, "an int of at least 1"),),
     ),
@@ -285,7 +285,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="attention",
         paper="lee2019",
         numpy="poolref.numpy.attention_pool",
-        torch=None,
+        torch="poolref.torch.AttentionPool2d",
         ndims=(2,),
     ),
     Operator(
@@ -294,7 +294,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="region",
         paper="girshick2015",
         numpy="poolref.numpy.roi_pool",
-        torch=None,
+        torch="poolref.torch.RoIPool",
         ndims=(2,),
         parameters=(Parameter("spatial_scale", 1.0, "a finite number above 0"),),
     ),
@@ -304,7 +304,7 @@ OPERATORS: tuple[Operator, ...] = (
         kind="region",
         paper="he2017",
         numpy="poolref.numpy.roi_align",
-        torch=None,
+        torch="poolref.torch.RoIAlign",
         ndims=(2,),
         parameters=(
             Parameter("spatial_scale", 1.0, "a finite number above 0"),

@@ -64,7 +64,7 @@ def test_p_is_learned():
     pool = GeMPool2d(2)
     assert [name for name, _ in pool.named_parameters()] == ["p"] and pool.p.item() == 3
     assert "p=3.0" in repr(pool) and "learnable=True" in repr(pool)
-    assert list(GeMPool2d(2, channels=4).parameters())[0].shape == (4,)
+    assert next(iter(GeMPool2d(2, channels=4).parameters())).shape == (4,)
     fixed = GeMPool2d(2, learnable=False)
     assert not list(fixed.parameters()) and "p" in fixed.state_dict()
 

@@ -95,7 +95,7 @@ def check_half(module, *inputs, tolerance=0.02):
         assert y.dtype == dtype
         torch.testing.assert_close(y.float(), expected, rtol=tolerance, atol=tolerance * expected.abs().max().item())
         y.sum().backward()
-        assert all(a.grad is None or a.grad.dtype == dtype and a.grad.isfinite().all() for a in leaves)
+        assert all(a.grad is None or (a.grad.dtype == dtype and a.grad.isfinite().all()) for a in leaves)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         y = module(*inputs).float()
     torch.testing.assert_close(y, expected, rtol=tolerance, atol=tolerance * expected.abs().max().item())

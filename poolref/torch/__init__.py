@@ -5,6 +5,7 @@ The functions are in :mod:`poolref.torch.functional`.
 """
 
 from poolref.torch import functional
+from poolref.torch.attention import PMA, AttentionPool2d
 from poolref.torch.average import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -25,6 +26,9 @@ from poolref.torch.average import (
     SumPool2d,
     SumPool3d,
 )
+from poolref.torch.blur import BlurPool1d, BlurPool2d, MaxBlurPool2d
+from poolref.torch.center import CenterBlock, CenterPool2d
+from poolref.torch.corner import BottomPool, CascadeCornerBlock, CornerBlock, CornerPool, LeftPool, RightPool, TopPool
 from poolref.torch.create import Replacement, create_pool, replace_pooling
 from poolref.torch.gem import (
     AdaptiveGeMPool1d,
@@ -37,6 +41,7 @@ from poolref.torch.gem import (
     GlobalGeMPool2d,
     GlobalGeMPool3d,
 )
+from poolref.torch.hopfield import HopfieldPool
 from poolref.torch.lp import (
     AdaptiveLPPool1d,
     AdaptiveLPPool2d,
@@ -81,6 +86,20 @@ from poolref.torch.min import (
     MinPool2d,
     MinPool3d,
 )
+from poolref.torch.mixed import (
+    AdaptiveMixedPool1d,
+    AdaptiveMixedPool2d,
+    AdaptiveMixedPool3d,
+    GatedPool2d,
+    GlobalMixedPool1d,
+    GlobalMixedPool2d,
+    GlobalMixedPool3d,
+    MixedPool1d,
+    MixedPool2d,
+    MixedPool3d,
+)
+from poolref.torch.pyramid import SpatialPyramidPool2d
+from poolref.torch.roi import AdaptiveFeaturePool, RoIAlign, RoIPool
 from poolref.torch.soft import (
     AdaptiveSoftPool1d,
     AdaptiveSoftPool2d,
@@ -92,11 +111,17 @@ from poolref.torch.soft import (
     SoftPool2d,
     SoftPool3d,
 )
+from poolref.torch.stochastic import StochasticPool2d
+from poolref.torch.strip import MixedStripBlock, StripBlock, StripPool2d
+from poolref.torch.subsample import Subsample2d
+from poolref.torch.unpool import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 
 __all__ = [
+    "PMA",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveFeaturePool",
     "AdaptiveGeMPool1d",
     "AdaptiveGeMPool2d",
     "AdaptiveGeMPool3d",
@@ -112,15 +137,28 @@ __all__ = [
     "AdaptiveMinPool1d",
     "AdaptiveMinPool2d",
     "AdaptiveMinPool3d",
+    "AdaptiveMixedPool1d",
+    "AdaptiveMixedPool2d",
+    "AdaptiveMixedPool3d",
     "AdaptiveSoftPool1d",
     "AdaptiveSoftPool2d",
     "AdaptiveSoftPool3d",
     "AdaptiveSumPool1d",
     "AdaptiveSumPool2d",
     "AdaptiveSumPool3d",
+    "AttentionPool2d",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "BlurPool1d",
+    "BlurPool2d",
+    "BottomPool",
+    "CascadeCornerBlock",
+    "CenterBlock",
+    "CenterPool2d",
+    "CornerBlock",
+    "CornerPool",
+    "GatedPool2d",
     "GeMPool1d",
     "GeMPool2d",
     "GeMPool3d",
@@ -142,31 +180,53 @@ __all__ = [
     "GlobalMinPool1d",
     "GlobalMinPool2d",
     "GlobalMinPool3d",
+    "GlobalMixedPool1d",
+    "GlobalMixedPool2d",
+    "GlobalMixedPool3d",
     "GlobalSoftPool1d",
     "GlobalSoftPool2d",
     "GlobalSoftPool3d",
     "GlobalSumPool1d",
     "GlobalSumPool2d",
     "GlobalSumPool3d",
+    "HopfieldPool",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
     "LSEPool1d",
     "LSEPool2d",
     "LSEPool3d",
+    "LeftPool",
+    "MaxBlurPool2d",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "MinPool1d",
     "MinPool2d",
     "MinPool3d",
+    "MixedPool1d",
+    "MixedPool2d",
+    "MixedPool3d",
+    "MixedStripBlock",
     "Replacement",
+    "RightPool",
+    "RoIAlign",
+    "RoIPool",
     "SoftPool1d",
     "SoftPool2d",
     "SoftPool3d",
+    "SpatialPyramidPool2d",
+    "StochasticPool2d",
+    "StripBlock",
+    "StripPool2d",
+    "Subsample2d",
     "SumPool1d",
     "SumPool2d",
     "SumPool3d",
+    "TopPool",
     "create_pool",
     "functional",
     "replace_pooling",

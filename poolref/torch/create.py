@@ -44,8 +44,11 @@ def _pool_class(name: str, ndim: int) -> type[nn.Module]:
     if row.torch is None or ndim not in row.ndims:
         has = f"for ndim in {row.ndims}" if row.torch else "no module in the torch column"
         raise ValueError(f"name={name!r} must be an operator that exists for ndim={ndim}; this one has {has}")
+    if prefix and row.kind != "reducer":
+        raise ValueError(f"name={name!r} must be a reducer to have the form {prefix!r}; {short!r} is none")
     module, _, stem = row.torch.rpartition(".")
-    return catalog.resolve(f"{module}.{prefix.capitalize()}{stem}{ndim}d")
+    ending = f"{ndim}d" if len(row.ndims) > 1 else ""
+    return catalog.resolve(f"{module}.{prefix.capitalize()}{stem}{ending}")
 
 
 def replace_pooling(

@@ -2,6 +2,7 @@
 `soft_pool2d`, `adaptive_soft_pool2d`, `global_soft_pool2d` with the arguments of torch.nn.functional; 1d and 3d too.
 """
 
+from poolref.torch.attention import attention_pool
 from poolref.torch.average import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -24,6 +25,9 @@ from poolref.torch.average import (
     sum_pool2d,
     sum_pool3d,
 )
+from poolref.torch.blur import blur_pool, blur_pool1d, blur_pool2d, max_blur_pool
+from poolref.torch.center import center_pool
+from poolref.torch.corner import corner_pool
 from poolref.torch.gem import (
     adaptive_gem_pool1d,
     adaptive_gem_pool2d,
@@ -36,6 +40,7 @@ from poolref.torch.gem import (
     global_gem_pool2d,
     global_gem_pool3d,
 )
+from poolref.torch.hopfield import hopfield_converge, hopfield_pool, hopfield_retrieve
 from poolref.torch.lp import (
     adaptive_lp_pool1d,
     adaptive_lp_pool2d,
@@ -84,6 +89,21 @@ from poolref.torch.min import (
     min_pool2d,
     min_pool3d,
 )
+from poolref.torch.mixed import (
+    adaptive_mixed_pool1d,
+    adaptive_mixed_pool2d,
+    adaptive_mixed_pool3d,
+    gated_pool,
+    global_mixed_pool1d,
+    global_mixed_pool2d,
+    global_mixed_pool3d,
+    mixed_pool,
+    mixed_pool1d,
+    mixed_pool2d,
+    mixed_pool3d,
+)
+from poolref.torch.pyramid import spatial_pyramid_pool2d
+from poolref.torch.roi import roi_align, roi_pool
 from poolref.torch.soft import (
     adaptive_soft_pool1d,
     adaptive_soft_pool2d,
@@ -96,6 +116,10 @@ from poolref.torch.soft import (
     soft_pool2d,
     soft_pool3d,
 )
+from poolref.torch.stochastic import expected_pool, stochastic_pool
+from poolref.torch.strip import strip_pool
+from poolref.torch.subsample import subsample, subsample2d
+from poolref.torch.unpool import max_unpool
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -116,16 +140,27 @@ __all__ = [
     "adaptive_min_pool1d",
     "adaptive_min_pool2d",
     "adaptive_min_pool3d",
+    "adaptive_mixed_pool1d",
+    "adaptive_mixed_pool2d",
+    "adaptive_mixed_pool3d",
     "adaptive_soft_pool1d",
     "adaptive_soft_pool2d",
     "adaptive_soft_pool3d",
     "adaptive_sum_pool1d",
     "adaptive_sum_pool2d",
     "adaptive_sum_pool3d",
+    "attention_pool",
     "avg_pool",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
+    "blur_pool",
+    "blur_pool1d",
+    "blur_pool2d",
+    "center_pool",
+    "corner_pool",
+    "expected_pool",
+    "gated_pool",
     "gem_pool",
     "gem_pool1d",
     "gem_pool2d",
@@ -148,12 +183,18 @@ __all__ = [
     "global_min_pool1d",
     "global_min_pool2d",
     "global_min_pool3d",
+    "global_mixed_pool1d",
+    "global_mixed_pool2d",
+    "global_mixed_pool3d",
     "global_soft_pool1d",
     "global_soft_pool2d",
     "global_soft_pool3d",
     "global_sum_pool1d",
     "global_sum_pool2d",
     "global_sum_pool3d",
+    "hopfield_converge",
+    "hopfield_pool",
+    "hopfield_retrieve",
     "lp_pool",
     "lp_pool1d",
     "lp_pool2d",
@@ -162,18 +203,31 @@ __all__ = [
     "lse_pool1d",
     "lse_pool2d",
     "lse_pool3d",
+    "max_blur_pool",
     "max_pool",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool",
     "min_pool",
     "min_pool1d",
     "min_pool2d",
     "min_pool3d",
+    "mixed_pool",
+    "mixed_pool1d",
+    "mixed_pool2d",
+    "mixed_pool3d",
+    "roi_align",
+    "roi_pool",
     "soft_pool",
     "soft_pool1d",
     "soft_pool2d",
     "soft_pool3d",
+    "spatial_pyramid_pool2d",
+    "stochastic_pool",
+    "strip_pool",
+    "subsample",
+    "subsample2d",
     "sum_pool",
     "sum_pool1d",
     "sum_pool2d",

@@ -233,7 +233,7 @@ class _GeMPool(LearnedPool, WindowPool):
         channels: int | None = None,
     ):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.set_number("p", p, learnable, channels)
+        self.set_number("p", check_positive("p", p), learnable, channels)
         self.eps = check_positive("eps", eps)
 
 
@@ -264,7 +264,7 @@ class _AdaptiveGeMPool(LearnedPool, AdaptivePool):
         channels: int | None = None,
     ):
         super().__init__(output_size)
-        self.set_number("p", p, learnable, channels)
+        self.set_number("p", check_positive("p", p), learnable, channels)
         self.eps = check_positive("eps", eps)
 
 
@@ -295,7 +295,7 @@ class _GlobalGeMPool(LearnedPool, GlobalPool):
         channels: int | None = None,
     ):
         super().__init__(keepdim)
-        self.set_number("p", p, learnable, channels)
+        self.set_number("p", check_positive("p", p), learnable, channels)
         self.eps = check_positive("eps", eps)
 
 

@@ -218,7 +218,7 @@ class _LSEPool(LearnedPool, WindowPool):
         channels: int | None = None,
     ):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.set_number("r", r, learnable, channels)
+        self.set_number("r", check_positive("r", r), learnable, channels)
 
 
 class _AdaptiveLSEPool(LearnedPool, AdaptivePool):
@@ -246,7 +246,7 @@ class _AdaptiveLSEPool(LearnedPool, AdaptivePool):
         channels: int | None = None,
     ):
         super().__init__(output_size)
-        self.set_number("r", r, learnable, channels)
+        self.set_number("r", check_positive("r", r), learnable, channels)
 
 
 class _GlobalLSEPool(LearnedPool, GlobalPool):
@@ -274,7 +274,7 @@ class _GlobalLSEPool(LearnedPool, GlobalPool):
         channels: int | None = None,
     ):
         super().__init__(keepdim)
-        self.set_number("r", r, learnable, channels)
+        self.set_number("r", check_positive("r", r), learnable, channels)
 
 
 LSEPool1d, LSEPool2d, LSEPool3d = modules("LSEPool", _LSEPool, lse_pool)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from poolref.regions import Columns, Regions, Rows, Whole, Window, check_flag, check_int, check_positive
+from poolref.regions import Columns, Regions, Rows, Whole, Window, check_flag, check_int
 from poolref.torch.core import as_window, region_cells, region_counts, widen
 from poolref.torch.forms import Pool
 from poolref.torch.kernels import _LIBRARY, _packed, _window
@@ -120,11 +120,11 @@ class LearnedPool(Pool):
     """A pool whose reducer takes a number that can be learned, one for all channels or one for each."""
 
     def set_number(self, name: str, value: float, learnable: bool, channels: int | None) -> None:
-        """Store the number as a parameter, or as a buffer if it is not learned."""
+        """Store the number, which has been checked, as a parameter, or as a buffer if it is not learned."""
         self._number = name
         self.learnable = check_flag("learnable", learnable)
         self.channels = channels if channels is None else check_int("channels", channels, 1)
-        start = torch.full(() if channels is None else (channels,), check_positive(name, value))
+        start = torch.full(() if channels is None else (channels,), value)
         if learnable:
             self.register_parameter(name, nn.Parameter(start))
         else:

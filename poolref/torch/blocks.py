@@ -1,0 +1,38 @@
+"""What the learned blocks of several papers share: convolutions that keep a map's size, and a pool of two branches."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from poolref.regions import check_int
+
+
+def convolution(inputs: int, outputs: int, size: int | tuple[int, int] = 3, relu: bool = True) -> nn.Sequential:
+    """A convolution that keeps the map's size, with batch normalization and, if wanted, ReLU."""
+    conv = nn.Conv2d(inputs, outputs, size, padding="same", bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), *([nn.ReLU()] if relu else []))
+
+
+class TwoBranchBlock(nn.Module):
+    """Two branches that are pooled together, beside a shortcut: (N, C, H, W) -> (N, C, H, W)."""
+
+    def __init__(self, channels: int, hidden: int = 128):
+        super().__init__()
+        self.channels, self.hidden = check_int("channels", channels, 1), check_int("hidden", hidden, 1)
+        self.branch1 = convolution(channels, hidden)
+        self.branch2 = convolution(channels, hidden)
+        self.pooled = convolution(hidden, channels, relu=False)
+        self.shortcut = convolution(channels, channels, 1, relu=False)
+        self.last = convolution(channels, channels)
+
+    def pool(self, a: Tensor, b: Tensor) -> Tensor:
+        """Pool the two branches into one map."""
+        raise NotImplementedError
+
+    def branches(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The two maps to be pooled."""
+        return self.branch1(x), self.branch2(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `x`, (N, C, H, W), to the same shape."""
+        return self.last((self.pooled(self.pool(*self.branches(x))) + self.shortcut(x)).relu())

@@ -1,0 +1,78 @@
+"""Center pooling: every cell gets the largest value of its row plus the largest of its column.
+
+A box's centre rarely looks special by itself, but its row and its column pass through the whole box.  (Some texts give
+this name to taking the cell in the middle of a window; that is `subsample`.)
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from poolref.regions import Columns, Rows, check_same_shape
+from poolref.torch.blocks import TwoBranchBlock
+from poolref.torch.core import check_numbers
+from poolref.torch.max import max_pool
+
+
+def center_pool(a: Tensor, b: Tensor | None = None) -> Tensor:
+    """Return the row maxima of `a` plus the column maxima of `b`, on the whole map: (..., H, W) -> (..., H, W).
+
+    Args:
+        a: map whose rows are looked along, ints or floats.
+        b: map whose columns are looked along, in the shape of `a`.  Default: `a`.
+
+    Returns:
+        The sums, in the dtype of `a + b`.  Of equal cells the first of its row, or column, receives the gradient.
+
+    Raises:
+        TypeError: `a` or `b` is not a tensor of numbers.
+        ValueError: the shapes differ, or a map has no cells.
+
+    Formula: `y[i, j] = max over j' of a[i, j'] + max over i' of b[i', j]`.
+
+    Source: duan2019.
+    """
+    b = a if b is None else b
+    check_numbers(a, Rows())
+    check_numbers(b, Columns())
+    check_same_shape("b", b.shape, "a", a.shape)
+    return max_pool(a, Rows()) + max_pool(b, Columns())
+
+
+class CenterPool2d(nn.Module):
+    """Center pooling, as a module: (N, C, H, W) or (C, H, W) -> the same shape.
+
+    Called with one map, or with two of one shape: the rows of the first and the columns of the second.
+
+    Raises:
+        TypeError, ValueError: when called, as `center_pool`.
+
+    Formula and source: see `center_pool`.
+    """
+
+    def forward(self, a: Tensor, b: Tensor | None = None) -> Tensor:
+        """Pool the rows of `a` and the columns of `b`, or of `a` again."""
+        return center_pool(a, b)
+
+
+class CenterBlock(TwoBranchBlock):
+    """Center pooling with learned branches: (N, C, H, W) -> (N, C, H, W).
+
+    Each branch is a 3x3 convolution with batch normalization and ReLU.  The rows of one and the columns of the other
+    are pooled; the sum goes through a convolution, a 1x1 convolution of the input is added, then ReLU and a last
+    convolution follow.
+
+    Args:
+        channels: C.
+        hidden: channels of the branches.  Default 128.
+
+    Raises:
+        TypeError, ValueError: `channels` or `hidden` is not an int of at least 1.
+
+    Formula: `conv(relu(bn(conv(center_pool(branch1(x), branch2(x)))) + bn(conv1x1(x))))`.
+
+    Source: duan2019.
+    """
+
+    def pool(self, a: Tensor, b: Tensor) -> Tensor:
+        return center_pool(a, b)

@@ -1,0 +1,290 @@
+"""Mixed pooling: part maximum, part mean.  The parts are fixed by a number, or for each window by a gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from poolref.regions import Adaptive, Regions, Whole, Window, check_fraction, check_same_shape, check_window
+from poolref.torch.average import avg_pool
+from poolref.torch.core import check_floats, level_by_level, widen
+from poolref.torch.forms import AdaptivePool, GlobalPool, Ints, WindowPool, functions, modules, squeezed, window
+from poolref.torch.max import max_pool
+from poolref.torch.means import LearnedPool
+
+
+@level_by_level
+def mixed_pool(input: Tensor, regions: Regions, alpha: float | Tensor = 0.5) -> Tensor:
+    """Return a mixture of maximum and mean of every region: (..., *spatial) -> (..., *output spatial).
+
+    Padding takes part in neither; NaN propagates.
+
+    Args:
+        input: floats of any dtype; the last `regions.ndim` axes are spatial.
+        regions: which cells belong together, from `poolref.regions`.
+        alpha: the part of the maximum, from 0 (the mean alone) to 1 (the maximum alone); or a tensor that broadcasts
+            against the output, such as (C, 1, 1), which then has a gradient.  Default 0.5.
+
+    Returns:
+        The mixtures, in the dtype of `input`.
+
+    Raises:
+        TypeError: `input` does not hold floats, `alpha` is not a number, or `regions` is not a kind of regions.
+        ValueError: `alpha` is not from 0 to 1, `input` has too few axes or an empty spatial axis, or a region does not
+            fit.
+
+    Formula: `y[o] = alpha max + (1 - alpha) mean` over the cells of region o.
+
+    Source: lee2016, where alpha is learned; the default is ours.
+    """
+    alpha = alpha if isinstance(alpha, Tensor) else check_fraction("alpha", alpha)
+    check_floats(input, regions)
+    parts = ((alpha, max_pool), (1 - alpha, _mean))
+    if not isinstance(alpha, Tensor):
+        parts = [part for part in parts if part[0]]  # 0 times inf would be NaN
+    return sum(weight * widen(part(input, regions)) for weight, part in parts).to(input.dtype)
+
+
+def _mean(input: Tensor, regions: Regions) -> Tensor:
+    return avg_pool(widen(input), regions, count_include_pad=False)
+
+
+def _mixed_pool(
+    ndim: int,
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    alpha: float | Tensor = 0.5,
+) -> Tensor:
+    """Part maximum, part mean over a sliding window: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+
+    Args:
+        input: the maps.
+        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
+        stride: cells from one window to the next.  Default: `kernel_size`.
+        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
+        dilation: cells from one tap of a window to the next.  Default 1.
+        ceil_mode: keep a last window that hangs over the edge.  Default False.
+        alpha: the part of the maximum, from 0 to 1, or a tensor.  Default 0.5.
+
+    Raises:
+        TypeError, ValueError: as `mixed_pool` and `poolref.regions.Window`.
+
+    Formula and source: see `mixed_pool`.
+    """
+    return mixed_pool(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode), alpha)
+
+
+def _adaptive_mixed_pool(
+    ndim: int, input: Tensor, output_size: int | Sequence[int | None] | None, alpha: float | Tensor = 0.5
+) -> Tensor:
+    """Part maximum, part mean over a fixed number of bins: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+
+    Args:
+        input: the maps.
+        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
+        alpha: the part of the maximum, from 0 to 1, or a tensor.  Default 0.5.
+
+    Raises:
+        TypeError, ValueError: as `mixed_pool` and `poolref.regions.Adaptive`.
+
+    Formula and source: see `mixed_pool`.
+    """
+    return mixed_pool(input, Adaptive(output_size, ndim=ndim), alpha)
+
+
+def _global_mixed_pool(ndim: int, input: Tensor, alpha: float | Tensor = 0.5, keepdim: bool = True) -> Tensor:
+    """Part maximum, part mean over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
+
+    Args:
+        input: the maps.
+        alpha: the part of the maximum, from 0 to 1, or a tensor.  Default 0.5.
+        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
+
+    Raises:
+        TypeError: `keepdim` is not a bool, or as `mixed_pool`.
+        ValueError: as `mixed_pool`.
+
+    Formula and source: see `mixed_pool`.
+    """
+    return squeezed(mixed_pool(input, Whole(ndim), alpha), ndim, keepdim)
+
+
+mixed_pool1d, mixed_pool2d, mixed_pool3d = functions("mixed_pool", _mixed_pool, mixed_pool)
+adaptive_mixed_pool1d, adaptive_mixed_pool2d, adaptive_mixed_pool3d = functions(
+    "adaptive_mixed_pool", _adaptive_mixed_pool, mixed_pool
+)
+global_mixed_pool1d, global_mixed_pool2d, global_mixed_pool3d = functions(
+    "global_mixed_pool", _global_mixed_pool, mixed_pool
+)
+
+
+class _MixedPool(LearnedPool, WindowPool):
+    """Part maximum, part mean over a sliding window, as a module: (N, C, {maps}) or (C, {maps}) -> output's sizes.
+
+    Args:
+        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
+        stride: cells from one window to the next.  Default: `kernel_size`.
+        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
+        dilation: cells from one tap of a window to the next.  Default 1.
+        ceil_mode: keep a last window that hangs over the edge.  Default False.
+        alpha: the part of the maximum, or where it starts to be learned; from 0 to 1.  Default 0.5.
+        learnable: make `alpha` a parameter.  Default True, as in the paper; nothing keeps it between 0 and 1 then.
+        channels: the number of channels, each then with an `alpha` of its own.  Default None: one for all.
+
+    Raises:
+        TypeError, ValueError: as `poolref.regions.Window` and `mixed_pool`, or `channels` is not an int of at least 1.
+
+    Formula and source: see `mixed_pool`.
+    """
+
+    options = ("number",)
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        dilation: Ints = 1,
+        ceil_mode: bool = False,
+        alpha: float = 0.5,
+        learnable: bool = True,
+        channels: int | None = None,
+    ):
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
+        self.set_number("alpha", check_fraction("alpha", alpha), learnable, channels)
+
+
+class _AdaptiveMixedPool(LearnedPool, AdaptivePool):
+    """Part maximum, part mean over a fixed number of bins, as a module: (N, C, {maps}) or (C, {maps}) -> the sizes.
+
+    Args:
+        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
+        alpha: the part of the maximum, or where it starts to be learned; from 0 to 1.  Default 0.5.
+        learnable: make `alpha` a parameter.  Default True, as in the paper; nothing keeps it between 0 and 1 then.
+        channels: the number of channels, each then with an `alpha` of its own.  Default None: one for all.
+
+    Raises:
+        TypeError, ValueError: as `poolref.regions.Adaptive` and `mixed_pool`, or `channels` is not an int above 0.
+
+    Formula and source: see `mixed_pool`.
+    """
+
+    options = ("number",)
+
+    def __init__(
+        self,
+        output_size: int | Sequence[int | None] | None,
+        alpha: float = 0.5,
+        learnable: bool = True,
+        channels: int | None = None,
+    ):
+        super().__init__(output_size)
+        self.set_number("alpha", check_fraction("alpha", alpha), learnable, channels)
+
+
+class _GlobalMixedPool(LearnedPool, GlobalPool):
+    """Part maximum, part mean over whole maps, as a module: (N, C, {maps}) or (C, {maps}) -> spatial sizes of 1.
+
+    Args:
+        alpha: the part of the maximum, or where it starts to be learned; from 0 to 1.  Default 0.5.
+        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
+        learnable: make `alpha` a parameter.  Default True, as in the paper; nothing keeps it between 0 and 1 then.
+        channels: the number of channels, each then with an `alpha` of its own.  Default None: one for all.
+
+    Raises:
+        TypeError, ValueError: as `mixed_pool`, or `keepdim` is not a bool, or `channels` not an int of at least 1.
+
+    Formula and source: see `mixed_pool`.
+    """
+
+    options = ("number",)
+
+    def __init__(self, alpha: float = 0.5, keepdim: bool = True, learnable: bool = True, channels: int | None = None):
+        super().__init__(keepdim)
+        self.set_number("alpha", check_fraction("alpha", alpha), learnable, channels)
+
+
+MixedPool1d, MixedPool2d, MixedPool3d = modules("MixedPool", _MixedPool, mixed_pool)
+AdaptiveMixedPool1d, AdaptiveMixedPool2d, AdaptiveMixedPool3d = modules(
+    "AdaptiveMixedPool", _AdaptiveMixedPool, mixed_pool
+)
+GlobalMixedPool1d, GlobalMixedPool2d, GlobalMixedPool3d = modules("GlobalMixedPool", _GlobalMixedPool, mixed_pool)
+
+
+def gated_pool(input: Tensor, window: Window, weight: Tensor) -> Tensor:
+    """Return a mixture of maximum and mean of every window, by its own gate: (..., *spatial) -> (..., *output spatial).
+
+    The gate looks at the window: it is the sigmoid of the sum of its cells, each times the weight of its place.
+    Padding takes part in neither maximum nor mean, and adds nothing to the gate.  A window without cells gives NaN.
+
+    Args:
+        input: floats of any dtype; the last `window.ndim` axes are spatial.
+        window: a Window of `poolref.regions`.
+        weight: one number for every place in the window, in the shape of `window.kernel_size`.
+
+    Returns:
+        The mixtures, in the dtype of `input`.
+
+    Raises:
+        TypeError: `input` does not hold floats, or `window` is not a Window.
+        ValueError: `weight` does not have the window's shape, `input` has too few axes or an empty spatial axis, or the
+            window does not fit.
+
+    Formula: `y[o] = a[o] max + (1 - a[o]) mean` over the cells of window o, with
+    `a[o] = sigmoid(sum over places t of weight[t] x[o * stride - padding + t * dilation])`.
+
+    Source: lee2016, with one gating mask for all channels.
+    """
+    spatial = check_floats(input, check_window("window", window))
+    check_same_shape("weight", weight.shape, "the window", window.kernel_size)
+    n, lead, wide = window.ndim, input.shape[: input.ndim - window.ndim], widen(input)
+    output = window.output_shape(spatial)
+    axes = zip(spatial, output, window.kernel_size, window.stride, window.padding, window.dilation, strict=True)
+    pads = [(p, max(0, (o - 1) * s + (k - 1) * d + 1 - p - size)) for size, o, k, s, p, d in axes]
+    padded = F.pad(wide.reshape(-1, 1, *spatial), [v for pair in reversed(pads) for v in pair])
+    convolve = (F.conv1d, F.conv2d, F.conv3d)[n - 1]
+    scores = convolve(padded, weight.to(wide.dtype)[None, None], stride=window.stride, dilation=window.dilation)
+    gate = scores[(..., *map(slice, output))].sigmoid().reshape(*lead, *output)
+    return (gate * max_pool(wide, window) + (1 - gate) * _mean(wide, window)).to(input.dtype)
+
+
+class _GatedPool(WindowPool):
+    """Part maximum, part mean of every window, by its own gate: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+
+    The gate's weights, `weight`, are learned.  They start at 0: half maximum, half mean.
+
+    Args:
+        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
+        stride: cells from one window to the next.  Default: `kernel_size`.
+        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
+        dilation: cells from one tap of a window to the next.  Default 1.
+        ceil_mode: keep a last window that hangs over the edge.  Default False.
+
+    Raises:
+        TypeError, ValueError: as `poolref.regions.Window`; when called, as `gated_pool`.
+
+    Formula and source: see `gated_pool`.
+    """
+
+    options = ("weight",)
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        dilation: Ints = 1,
+        ceil_mode: bool = False,
+    ):
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
+        self.weight = nn.Parameter(torch.zeros(self.regions.kernel_size))
+
+
+_, GatedPool2d, _ = modules("GatedPool", _GatedPool, gated_pool)

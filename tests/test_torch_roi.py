@@ -1,0 +1,125 @@
+"""RoI pooling, RoIAlign and adaptive feature pooling."""
+
+import numpy as np
+import pytest
+import torch
+from torch_checks import check_compiled, check_exported, check_gradients, check_half, check_stored, draw
+
+import poolref.numpy
+from poolref.torch import AdaptiveFeaturePool, RoIAlign, RoIPool
+from poolref.torch.functional import roi_align, roi_pool
+
+BOXES = torch.tensor(
+    [
+        [0, 0.0, 0.0, 6.0, 5.0],
+        [1, 1.3, 0.7, 4.9, 3.2],
+        [0, -3.0, -2.0, 2.4, 9.0],  # over the edges
+        [1, 20.0, 20.0, 25.0, 30.0],  # outside
+        [0, 3.0, 2.0, 3.0, 2.0],  # without size
+        [1, 5.0, 4.0, 2.0, 1.0],  # turned round
+        [0, 0.5, 1.5, 2.5, 3.5],  # halves
+    ],
+    dtype=torch.float64,
+)
+
+
+def assert_numpy(name, y, x, arguments):
+    g = draw(*y.shape, seed=1)
+    array, boxes = x.detach().numpy(), BOXES.numpy()
+    forward, backward = (getattr(poolref.numpy, f"{name}{ending}") for ending in ("", "_backward"))
+    np.testing.assert_allclose(y.detach(), forward(array, boxes, *arguments), rtol=1e-12, atol=1e-12)
+    grad = torch.autograd.grad(y, x, g)[0]
+    np.testing.assert_allclose(grad, backward(g.numpy(), array, boxes, *arguments), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 1.7])
+@pytest.mark.parametrize("size", [1, 2, (3, 7)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_roi_pool_is_the_numpy_columns(scale, size, ties):
+    x = draw(2, 3, 6, 7)
+    x = (x.round() if ties else x).requires_grad_()
+    assert_numpy("roi_pool", roi_pool(x, BOXES, size, scale), x, (size, scale))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+@pytest.mark.parametrize("size", [1, (3, 7)])
+@pytest.mark.parametrize("ratio", [0, 1, 2])
+@pytest.mark.parametrize("aligned", [True, False])
+def test_roi_align_is_the_numpy_columns(scale, size, ratio, aligned):
+    x = draw(2, 3, 6, 7).requires_grad_()
+    arguments = (size, scale, ratio, aligned)
+    assert_numpy("roi_align", roi_align(x, BOXES, *arguments), x, arguments)
+
+
+def test_special_values_and_no_boxes():
+    x = torch.full((1, 1, 4, 4), -torch.inf)
+    x[0, 0, 0, 0] = torch.nan
+    box = torch.tensor([[0, 0.0, 0.0, 3.0, 3.0]])
+    y = roi_pool(x, box, 2)[0, 0]
+    assert y[0, 0].isnan() and (y.flatten()[1:] == -torch.inf).all()
+    for function in (roi_pool, roi_align):
+        assert function(draw(2, 3, 4, 4), torch.zeros(0, 5), 2).shape == (0, 3, 2, 2)
+
+
+class WithBoxes(torch.nn.Module):
+    def __init__(self, module, levels=None):
+        super().__init__()
+        self.module, self.levels = module, levels
+        self.register_buffer("boxes", BOXES[:4].clone())
+
+    def forward(self, x):
+        maps = x if self.levels is None else [x[..., ::step, ::step] for step in self.levels]
+        return self.module(maps, self.boxes)
+
+
+def module_of_levels():
+    torch.manual_seed(0)
+    return AdaptiveFeaturePool(2, (1.0, 0.5), channels=3, sampling_ratio=2)
+
+
+MODULES = {
+    "RoIPool": WithBoxes(RoIPool((2, 3), 0.5)),
+    "RoIAlign": WithBoxes(RoIAlign(2, sampling_ratio=2)),
+    "AdaptiveFeaturePool": WithBoxes(module_of_levels(), levels=(1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module(name):
+    module, x = MODULES[name], draw(2, 3, 6, 7).float()
+    check_gradients(module, x, twice=name == "RoIAlign")
+    check_stored(module, x)
+    check_half(module, x, tolerance=0.1)
+    check_compiled(module, x)
+    check_exported(module, x)
+
+
+def test_adaptive_feature_pooling_is_the_maximum_of_levels():
+    pool = module_of_levels()
+    levels = [draw(2, 3, 8, 8).float(), draw(2, 3, 4, 4, seed=1).float()]
+    parts = [
+        layer(roi_align(level, BOXES, 2, scale, 2))
+        for layer, level, scale in zip(pool.layers, levels, (1, 0.5), strict=True)
+    ]
+    torch.testing.assert_close(pool(levels, BOXES), torch.maximum(*parts))
+
+
+@pytest.mark.parametrize(
+    "make, error, words",
+    [
+        (lambda: roi_pool(draw(3, 4, 4), BOXES, 2), ValueError, r"input must be \(N, C, H, W\)"),
+        (lambda: roi_pool(draw(2, 3, 4, 4), BOXES[:, 1:], 2), ValueError, r"boxes must be \(K, 5\)"),
+        (lambda: roi_align(draw(1, 3, 4, 4), BOXES, 2), ValueError, "index of one of 1 images"),
+        (lambda: roi_align(draw(2, 3, 4, 4), BOXES * torch.inf, 2), ValueError, "finite"),
+        (lambda: roi_align(draw(2, 3, 4, 4), BOXES.long(), 2), TypeError, "boxes must be a torch.Tensor of floats"),
+        (lambda: RoIPool(0), ValueError, "output_size"),
+        (lambda: RoIAlign(2, spatial_scale=0), ValueError, "spatial_scale must be above 0"),
+        (lambda: RoIAlign(2, sampling_ratio=-1), ValueError, "sampling_ratio must be at least 0"),
+        (lambda: RoIAlign(2, aligned=1), TypeError, "aligned must be True or False"),
+        (lambda: AdaptiveFeaturePool(2, ()), ValueError, "scales must be a tuple"),
+        (lambda: AdaptiveFeaturePool(2, (1,))([], BOXES), ValueError, "levels must hold 1 maps"),
+    ],
+)
+def test_refusals(make, error, words):
+    with pytest.raises(error, match=words):
+        make()

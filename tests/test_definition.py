@@ -58,7 +58,7 @@ X = np.array(
         (Running("right"), total, [[1, 4, 6, 6], [4, 6, 7, 12], [0, -1, 5, 7], [-3, -2, 0, 2]]),
         (Running("left"), total, [[6, 5, 2, 0], [12, 8, 6, 5], [7, 7, 8, 2], [2, 5, 4, 2]]),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None) or str(value),  # a function's str differs between processes
 )
 def test_by_hand(regions, reducer, expected):
     np.testing.assert_array_equal(pool(X, regions, reducer), expected)

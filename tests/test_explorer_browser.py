@@ -1,6 +1,7 @@
 """The live figure in a real browser: its arithmetic held to poolref.numpy, and what a reader can do with it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from poolref.teaching import explorer
 from poolref.teaching.explorer import ASSETS, OPERATORS
 
 WINDOW = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+CHAPTERS = sorted((Path(__file__).parents[1] / "book" / "quizzes").glob("*.yml"))
 TYPES = {".js": "text/javascript", ".css": "text/css"}
 
 
@@ -504,3 +506,19 @@ def test_axe_finds_nothing(open_page, theme, width):
     clean("refused")
     page.get_by_label("Map", exact=True).select_option("own")
     clean("own map")
+
+
+# --- on the published pages ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_in_every_chapter_the_figure_answers_with_the_numbers_of_poolref(path, page):
+    page.goto(f"/book/{path.stem}.html")
+    page.locator(".poolref-explorer [data-grid=output]").first.wait_for()
+    figure = page.locator(".poolref-explorer").first
+    operator = figure.get_by_label("Operator").input_value()
+    for kernel, stride in [(3, 1), (4, 2)]:
+        figure.get_by_role("slider", name="kernel").fill(str(kernel))
+        figure.get_by_role("slider", name="stride").fill(str(stride))
+        changes = {"operator": operator, "kernel_size": kernel, "stride": stride, "values": numbers(figure, "map")}
+        np.testing.assert_allclose(numbers(figure, "output"), expected(explorer(), **changes))

@@ -104,7 +104,7 @@ def region_sum(x: Tensor, regions: Regions) -> Tensor:
         return _scan(lambda a: a.cumsum(dim, dtype=a.dtype), x, dim, regions.reverse)
     if isinstance(regions, Whole | Rows | Columns):
         return x.sum([axis - n for axis, spans in enumerate(regions.spans(spatial)) if len(spans) == 1], True)
-    if isinstance(regions, Window) and set(regions.dilation) == {1} and x.is_floating_point():
+    if isinstance(regions, Window) and torch_averages(regions, spatial) and x.is_floating_point():
         return window_mean(x, regions, divisor_override=1)
     for axis in range(n):
         x = _cells_along(x, axis - n, regions, axis, spatial, 0).sum(-1, dtype=x.dtype)
@@ -132,11 +132,18 @@ def window_max(x: Tensor, window: Window, return_indices: bool = False) -> Tenso
     return _on_maps(lambda maps: MAX_POOL[n - 1](maps, *arguments), x, n)
 
 
+def torch_averages(window: Window, spatial: Sequence[int]) -> bool:
+    """Whether torch's own average takes `window`: one without dilation, and in 3-d no longer than the bare map."""
+    return max(window.dilation) == 1 and (window.ndim < 3 or all(k <= n for k, n in zip(window.kernel_size, spatial)))
+
+
 def window_mean(
     x: Tensor, window: Window, count_include_pad: bool = True, divisor_override: int | None = None
 ) -> Tensor:
-    """torch's own average over windows without dilation."""
+    """torch's own average over windows that it takes, see :func:`torch_averages`."""
     w, n = window, window.ndim
+    if divisor_override is not None and torch.onnx.is_in_onnx_export():  # which forgets the divisor
+        return region_cells(x, w, 0).sum(-1) / divisor_override
     arguments = w.kernel_size, w.stride, w.padding, w.ceil_mode, count_include_pad
     if n == 1 and divisor_override is None:
         return _on_maps(lambda maps: F.avg_pool1d(maps, *arguments), x, n)

@@ -91,6 +91,8 @@ def kernel(
             return Backward.apply(grad, x, y, window, parameters), 0
 
     def operator(x: Tensor, regions: Regions, *parameters: float) -> Tensor:
+        if torch.onnx.is_in_onnx_export():  # ONNX knows torch's operators, and not ours
+            return of_cells(widen(region_cells(x, regions, fill)), *parameters).to(x.dtype)
         window = as_window(regions, tuple(x.shape[x.ndim - regions.ndim :]))
         if window is not None:
             return Forward.apply(x, _packed(window), parameters)

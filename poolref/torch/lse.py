@@ -82,7 +82,7 @@ def _gaps(cells: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The cells minus the largest of their region, which of them weigh anything, and that largest, no variable."""
     cells = torch.where(there == 0, -torch.inf, cells)
     largest = cells.detach().amax(-1, keepdim=True)
-    weighs = torch.where(largest == torch.inf, cells == torch.inf, cells != -torch.inf)
+    weighs = (cells == torch.inf) | ((cells != -torch.inf) & (largest != torch.inf))
     return torch.where(weighs & largest.isfinite(), cells - largest, 0), weighs, largest
 
 
@@ -99,7 +99,7 @@ def _of_cells(cells: Tensor, there: Tensor, r: float | Tensor) -> Tensor:
 
 def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, r: float | Tensor) -> tuple[Tensor, Tensor]:
     gaps, weighs, largest = _gaps(cells, there)
-    weighs = torch.where(largest == -torch.inf, there != 0, weighs)  # cells at -inf share the weight among themselves
+    weighs = weighs | ((largest == -torch.inf) & (there != 0))  # cells at -inf share the weight among themselves
     e = torch.where(weighs, torch.exp(r * gaps), 0)
     w = torch.where(largest != largest, largest, e / e.sum(-1, keepdim=True).clamp(min=torch.finfo(e.dtype).tiny))
     slope = ((w * gaps).sum(-1) - _of_cells(cells, there, r) + largest.squeeze(-1)) / (

@@ -1,0 +1,116 @@
+"""Modules of the torch column exported to ONNX and run by ONNX Runtime, many in one graph because exporting is slow.
+
+Not exported: training of StochasticPool2d (ONNX has no seeded draw that torch would repeat), RoIAlign with
+`sampling_ratio=0` (the number of samples would have to be read from the boxes), and indices of other regions than
+windows.
+"""
+
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+from torch_checks import draw
+
+import poolref.torch as pt
+
+
+class Together(nn.Module):
+    def __init__(self, **pools):
+        super().__init__()
+        self.pools = nn.ModuleDict(pools)
+
+    def forward(self, *inputs):
+        return tuple(pool(*inputs) for pool in self.pools.values())
+
+
+def windows():
+    return Together(
+        max=pt.MaxPool2d(3, 2, 1),
+        min=pt.MinPool2d(2),
+        average=pt.AvgPool2d(3, 2, 1, divisor_override=5),
+        sum=pt.SumPool2d(2),
+        lp=pt.LPPool2d(3, 2),
+        soft=pt.SoftPool2d(3, 2, 1),
+        lse=pt.LSEPool2d(3, 2, 1, r=2, learnable=True),
+        gem=pt.GeMPool2d(3, 2, 1, channels=4),
+        mixed=pt.MixedPool2d(2),
+        gated=pt.GatedPool2d(2),
+        stochastic=pt.StochasticPool2d(2),
+        blur=pt.BlurPool2d(4),
+        max_blur=pt.MaxBlurPool2d(),
+        subsample=pt.Subsample2d(3, 2, 1),
+    )
+
+
+def other_regions():
+    return Together(
+        bins=pt.AdaptiveSoftPool2d((3, 2)),
+        max_bins=pt.AdaptiveMaxPool2d((3, 4)),
+        whole=pt.GlobalGeMPool2d(),
+        whole_lse=pt.GlobalLSEPool2d(keepdim=False),
+        pyramid=pt.SpatialPyramidPool2d((3, 2, 1)),
+        strip=pt.StripPool2d(),
+        strip_block=pt.StripBlock(4),
+        mixed_strip_block=pt.MixedStripBlock(4, levels=(3, 2)),
+        center=pt.CenterPool2d(),
+        top=pt.TopPool(),
+        right=pt.RightPool(),
+        attention=pt.AttentionPool2d(3, 4, heads=2),
+    )
+
+
+def blocks():
+    return Together(
+        center_block=pt.CenterBlock(4, hidden=3),
+        corner_block=pt.CornerBlock(4, hidden=3, corner="bottom_right"),
+        cascade=pt.CascadeCornerBlock(4, hidden=3),
+    )
+
+
+def sets():
+    return Together(
+        hopfield=pt.HopfieldPool(6, heads=2, steps=3),
+        converged=pt.HopfieldPool(6, steps=None, max_steps=3),
+        pma=pt.PMA(6, heads=2, seeds=2, layer_norm=True),
+    )
+
+
+def boxes():
+    return Together(pool=pt.RoIPool((2, 3), 0.5), align=pt.RoIAlign(2, sampling_ratio=2))
+
+
+def two_maps():
+    return Together(corner=pt.CornerPool(), center=pt.CenterPool2d())
+
+
+def unpool():
+    return Together(unpool=pt.MaxUnpool2d(2))
+
+
+X = draw(2, 4, 7, 6).abs().float()
+BOXES = torch.tensor([[0, 0.0, 1.0, 5.0, 9.0], [1, -2.0, 3.0, 4.5, 6.5]])
+GRAPHS = {
+    "windows": (windows, X),
+    "other regions": (other_regions, X),
+    "blocks": (blocks, X),
+    "sets": (sets, X[:, 0]),
+    "boxes": (boxes, X, BOXES),
+    "two maps": (two_maps, X, X.flip(-1)),
+    "unpool": (unpool, *pt.MaxPool2d(2, return_indices=True)(X[..., :6, :])),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.filterwarnings("ignore")
+def test_export(name):
+    make, *inputs = GRAPHS[name]
+    torch.manual_seed(0)
+    together = make().eval()
+    program = torch.onnx.export(together, tuple(inputs), dynamo=True, verbose=False)
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    arrays = {entry.name: array.numpy() for entry, array in zip(session.get_inputs(), inputs, strict=True)}
+    expected = together(*inputs)
+    assert len(expected) == len(together.pools)
+    for pool, actual, correct in zip(together.pools, session.run(None, arrays), expected, strict=True):
+        error = (torch.from_numpy(actual) - correct).abs().max()
+        assert actual.shape == correct.shape and error < 1e-5, f"{pool} is off by {error}"

@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from poolref.regions import Adaptive, Pyramid, Regions, Running, Window, check_flag
-from poolref.torch.core import ADAPTIVE_MAX_POOL, check_numbers, region_cells, region_max, window_max
+from poolref.torch.core import (
+    ADAPTIVE_MAX_POOL,
+    check_numbers,
+    level_by_level,
+    lowest,
+    region_cells,
+    region_max,
+    window_max,
+)
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -51,12 +59,14 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
     """
     check_numbers(input, regions)
     check_flag("return_indices", return_indices)
+    if torch.onnx.is_in_onnx_export() and not return_indices and not isinstance(regions, Window):
+        return _exported(input, regions)
     if isinstance(regions, Pyramid):
         values, indices = _pyramid_max(input, regions)
         return (values, indices) if return_indices else values
     if return_indices:
         return region_max(input, regions)
-    if isinstance(regions, Running) and input.is_cpu and not torch.onnx.is_in_onnx_export():
+    if isinstance(regions, Running) and input.is_cpu:
         return running_max(input, regions)
     if not isinstance(regions, Window):
         return region_max(input, regions)[0]
@@ -65,17 +75,23 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
     return window_max(input, regions)
 
 
+@level_by_level
+def _exported(x: Tensor, regions: Regions) -> Tensor:
+    """By operators that ONNX has."""
+    return region_cells(x, regions, lowest(x.dtype)).amax(-1)
+
+
 def _pyramid_max(x: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
     """All levels in one pass: where a level's number divides that of a finer one, its bins are unions of finer bins."""
     n = pyramid.ndim
     grids: dict[int, tuple[Tensor, Tensor]] = {}
     for level in sorted(set(pyramid.levels), reverse=True):
-        finer = min((m for m in grids if m % level == 0), default=None)
-        if finer is None:
+        finer = [m for m in grids if m % level == 0]
+        if not finer:
             grids[level] = region_max(x.detach(), Adaptive((level,) * n))
         else:
-            union = Window((finer // level,) * n)
-            values, indices = (region_cells(a, union, 0) for a in grids[finer])
+            union = Window((finer[-1] // level,) * n)
+            values, indices = (region_cells(a, union, 0) for a in grids[finer[-1]])
             largest = values.amax(-1, keepdim=True)
             wins = (values == largest) | (values != values)
             # Of equals the first cell of the bin, which need not lie in the first of the finer bins.

@@ -336,6 +336,13 @@ def test_drawn_windows_are_the_numpy_columns(case, operator, seed, few_values):
         np.testing.assert_allclose(grad, numpy_backward(operator, g.numpy(), x, window), rtol=1e-9, atol=1e-11)
 
 
+def test_windows_longer_than_the_map_and_shorter_than_its_padding():
+    x = torch.ones(1, 1, 1, 1)  # which torch's avg_pool3d refuses
+    window = Window((1, 1, 2), 1, (0, 0, 1))
+    assert avg_pool(x, window).tolist() == [[[[0.5, 0.5]]]]
+    assert sum_pool(x, window).tolist() == [[[[1, 1]]]]
+
+
 @given(st.integers(0, 2**31), st.floats(-50, 50))
 @settings(max_examples=40, deadline=None)
 def test_soft_pool_lies_between_mean_and_max_and_shifts(seed, shift):

@@ -15,6 +15,7 @@ from poolref.torch.core import (
     region_counts,
     region_mean,
     region_sum,
+    torch_averages,
     widen,
     window_mean,
 )
@@ -65,7 +66,7 @@ def avg_pool(
     is_window = isinstance(regions, Window)
     takes_ints = is_window and isinstance(input, Tensor) and input.dtype == torch.int64
     spatial = (check_numbers if takes_ints else check_floats)(input, regions)
-    if is_window and set(regions.dilation) == {1}:
+    if is_window and torch_averages(regions, spatial):
         return window_mean(input, regions, count_include_pad, divisor_override)
     if not is_window and divisor_override is None:
         return region_mean(input, regions)

@@ -20,7 +20,7 @@ from torch import Tensor
 from poolref.regions import Window
 from poolref.torch.core import lowest
 
-BLOCK_CELLS = 2**17  # cells of a block of planes
+BLOCK_CELLS = 2**18  # cells of a block of planes, for each thread
 
 Taps = tuple[tuple[slice, slice], ...]  # outputs, and the inputs that one step combines into them
 
@@ -53,7 +53,8 @@ class Sweep:
         else:
             arrays = [a.reshape(prod(a.shape[: a.ndim - n]), *a.shape[a.ndim - n :]) for a in (x, *others)]
         if x.numel():
-            size = max(1, BLOCK_CELLS // prod(arrays[0].shape[1:])) if x.is_cpu else len(arrays[0])
+            most = BLOCK_CELLS * torch.get_num_threads() if x.is_cpu else x.numel()
+            size = max(1, most // prod(arrays[0].shape[1:]))
             for block in zip(*(a.split(size) for a in arrays), strict=True):
                 self._taken = 0
                 yield block

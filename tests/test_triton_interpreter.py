@@ -13,8 +13,18 @@ if find_spec("triton") is None:
     pytest.skip("triton cannot be imported: its wheels are for Linux", allow_module_level=True)
 
 
-@pytest.mark.parametrize("operator", ["max", "average", "soft"])
+@pytest.mark.parametrize("operator", ["torch", "max", "average", "soft"])
 def test_kernels_compute_what_the_numpy_column_does(operator):
     run = subprocess.run([sys.executable, HERE / "interpret.py", operator], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
-    assert int(run.stdout.splitlines()[-1].split()[0]) > 50  # it did compare
+    assert int(run.stdout.splitlines()[-1].split()[0]) >= 40  # it did compare
+
+
+def test_triton_is_not_imported_before_it_is_needed():
+    code = (
+        "import sys, torch, poolref.torch as p; p.MaxPool2d(2)(torch.ones(1, 4, 4)); assert 'triton' not in sys.modules"
+    )
+    code += "\nfrom torch._subclasses.fake_tensor import FakeTensorMode\nwith FakeTensorMode():"
+    code += "\n    y = p.MaxPool2d(2)(torch.empty(2, 3, 8, 8, device='cuda'))"
+    code += "\nassert y.is_cuda and y.shape == (2, 3, 4, 4)\nassert 'poolref.triton' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

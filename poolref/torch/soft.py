@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from poolref.regions import Regions
-from poolref.torch.core import check_floats, level_by_level
+from poolref.torch.core import check_floats, level_by_level, region_cells
+from poolref.torch.cuda import runs_kernels, soft_windows
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -45,6 +46,8 @@ def soft_pool(input: Tensor, regions: Regions) -> Tensor:
     NaN), and its backward pass is `w` alone.  The paper is followed here.
     """
     check_floats(input, regions)
+    if runs_kernels(input, regions):
+        return soft_windows(input, regions, lambda x: _of_cells(region_cells(x, regions, -torch.inf)))
     return _soft_pool(input, regions)
 
 

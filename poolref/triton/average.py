@@ -10,6 +10,8 @@ Nothing is saved: the gradient of a mean does not depend on the map.
 
 from __future__ import annotations
 
+from math import prod
+
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -171,6 +173,6 @@ def _divisor(regions: Window | Adaptive, spatial, taps: Taps, padded: bool, divi
         window = regions if isinstance(regions, Window) else Window(taps.kernel[3 - regions.ndim :])
         sizes = window.padded_sizes(spatial) if padded else [[*map(len, axis)] for axis in window.spans(spatial)]
         if all(set(axis) == {k} for axis, k in zip(sizes, window.kernel_size)):
-            divisor = taps.cells
+            divisor = prod(taps.kernel)
     counted = divisor is None
     return {"factor": 1.0 if counted else 1.0 / divisor, "PADDED": padded, "COUNT": counted}

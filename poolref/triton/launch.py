@@ -11,10 +11,8 @@ import torch
 import triton
 from torch import Tensor
 
-from poolref.regions import Adaptive, Regions, Window
+from poolref.regions import Adaptive, Window
 
-DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-MOST_CELLS = 64  # of a region whose taps are unrolled in a kernel
 THREADS = 32  # of a warp
 
 _recorded: list[tuple] | None = None
@@ -102,14 +100,6 @@ def like(x: Tensor, spatial: Sequence[int], dtype: torch.dtype | None = None) ->
     return x.new_empty((shape[0], *shape[2:], shape[1]), dtype=dtype).movedim(-1, 1)
 
 
-def fits(x: Tensor, regions: Regions) -> bool:
-    """Whether the kernels over windows and bins serve this input: floats up to 32 bits, regions of up to 64 cells."""
-    if not isinstance(regions, Window | Adaptive) or x.dtype not in DTYPES:
-        return False
-    w = Taps.of(regions, tuple(x.shape[x.ndim - regions.ndim :]))
-    return max(w.cells, prod(w.stride), prod(w.owners)) <= MOST_CELLS
-
-
 @dataclass(frozen=True)
 class Taps:
     """Windows or bins over one map, three numbers each."""
@@ -140,11 +130,6 @@ class Taps:
         return cls(kernel, fill + regions.stride, padding, fill + regions.dilation, False, kernel)
 
     @property
-    def cells(self) -> int:
-        """How many taps a region has."""
-        return prod(self.kernel)
-
-    @property
     def constants(self) -> dict:
         """As the kernels take them."""
         return {"K": self.kernel, "S": self.stride, "P": self.padding, "D": self.dilation, "BINS": self.bins}
@@ -157,13 +142,16 @@ def over_outputs(x: Maps, y: Maps, taps: Taps) -> tuple[tuple[int, ...], dict, i
     return _tiles(y, y.sizes, rows, x.tensor.element_size())
 
 
-def over_inputs(x: Maps, taps: Taps) -> tuple[tuple[int, ...], dict, int]:
-    """Grid, tile and warps of a kernel whose programs own inputs, in steps of the stride."""
+def over_inputs(x: Maps, taps: Taps, light: bool = True) -> tuple[tuple[int, ...], dict, int]:
+    """Grid, tile and warps of a kernel whose programs own inputs, in steps of the stride.
+
+    `light`: what a cell needs of its regions is little, so that a thread can hold that of many cells.
+    """
     steps = tuple(-(-n // s) for n, s in zip(x.sizes, taps.stride))
     phases = prod(taps.stride)
-    rows = 4 if phases == 1 else 2 if phases <= 4 else 1
+    rows = 2 if phases <= 4 and light else 1
     rows = 1 if taps.bins or taps.kernel[0] > 1 else min(rows, steps[1])
-    return _tiles(x, steps, rows, x.tensor.element_size())
+    return _tiles(x, steps, rows, x.tensor.element_size() if light else 8)
 
 
 def _tiles(maps: Maps, sizes: Sequence[int], rows: int, size: int) -> tuple[tuple[int, ...], dict, int]:

@@ -1,8 +1,8 @@
 """Max and min pooling.
 
-Forward: one program for each tile of outputs.  It reads every cell of the map once and writes every output once, e(1+r)
-bytes for each input cell of e bytes, with r outputs for each input.  For training it also writes, in one byte, which tap
-of its region an output came from: r bytes more.  The map itself need not be kept.
+Forward: one program for each tile of outputs.  It reads every cell of the map once and writes every output once,
+e(1+r) bytes for each input cell of e bytes, with r outputs for each input.  For training it also writes, in one byte,
+which tap of its region an output came from: r bytes more.  The map itself need not be kept.
 
 Backward: one program for each tile of *inputs*.  A cell looks up the regions it lies in, and takes the gradient of
 those that chose it.  So every gradient is written once, by its owner, always in the same order: no atomics, nothing to

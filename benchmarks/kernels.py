@@ -1,0 +1,214 @@
+"""What every CUDA kernel compiles to, for sm_90 (H100, H200), without a GPU: `python -m benchmarks.kernels`.
+
+Writes `kernels.md` and `kernels.json` beside this file.  Each row is one kernel at one shape: registers and spills,
+machine instructions for each cell that it writes (all threads of the grid, idle ones included), the widest loads and
+stores, atomics.  Nothing here is a time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from math import prod
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+import triton
+from torch import Tensor
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from benchmarks.work import label
+from poolref.regions import Adaptive, Regions, Window
+from poolref.triton import average as average_kernels
+from poolref.triton import max as max_kernels
+from poolref.triton import soft as soft_kernels
+from poolref.triton.launch import recording
+
+HERE = Path(__file__).parent
+TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
+TYPES = {
+    torch.bfloat16: "*bf16",
+    torch.float16: "*fp16",
+    torch.float32: "*fp32",
+    torch.uint8: "*u8",
+    torch.int64: "*i64",
+}
+
+STEM, LAST = (32, 64, 112, 112), (32, 2048, 7, 7)
+K2S2, K3S2P1, K3S1P1 = Window(2), Window(3, 2, 1), Window(3, 1, 1)
+
+# Instructions an output that leave a kernel bound by memory at 4.3 TB/s, for forward passes in bfloat16.
+BUDGET = {"k2s2": 86, "k3s2p1": 78, "k3s1p1": 39}
+
+# Why a kernel is over its budget.  One that is over it without being listed here fails a test.
+REASONS = {
+    ("max training", "k3s1p1"): "remembering which cell was largest takes two instructions more for each comparison",
+    ("soft", "k2s2"): "three instructions for each cell keep infinities right",
+    ("soft", "k3s1p1"): "one exponential for each tap, nine for each input",
+    ("soft", "k3s2p1"): "one exponential for each tap, nine for each output",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call on a map of one shape, dtype and layout; `call` takes the map, a gradient of its output, and regions."""
+
+    name: str
+    call: Callable
+    regions: Regions
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    layout: str = "NCHW"
+
+
+def cases(operator: str | None = None) -> Iterator[Case]:
+    """Everything that is compiled, or all of one operator."""
+    for dtype in (torch.bfloat16, torch.float32):
+        for name, call in CALLS.items():
+            if operator not in (None, name):
+                continue
+            for regions in (K2S2, K3S2P1, K3S1P1):
+                yield Case(name, call, regions, STEM, dtype)
+            yield Case(name, call, K3S2P1, STEM, dtype, "channels_last")
+            yield Case(name, call, K3S1P1, LAST, dtype)
+            yield Case(name, call, Adaptive(7), (32, 256, 17, 19), dtype)
+
+
+def _max_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
+    choice = max_kernels.max_pool(x, regions, choices=True)[1]
+    max_kernels.max_pool_backward(grad, choice, regions, x.shape[2:])
+
+
+def _average_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
+    average_kernels.avg_pool(x, regions)
+    average_kernels.avg_pool_backward(grad, regions, x.shape[2:])
+
+
+def _soft_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
+    soft_kernels.soft_pool(x, regions)
+    soft_kernels.soft_pool_backward(grad, x, regions)
+
+
+CALLS: dict[str, Callable] = {
+    "max": lambda x, grad, regions: max_kernels.max_pool(x, regions),
+    "max training": _max_training,
+    "average": _average_training,
+    "soft": _soft_training,
+}
+
+
+def compiled(case: Case) -> Iterator[dict]:
+    """A row for every kernel that a case launches."""
+    x = torch.empty(case.shape, dtype=case.dtype, device="meta")
+    grad = torch.empty(case.shape[:2] + case.regions.output_shape(case.shape[2:]), dtype=case.dtype, device="meta")
+    if case.layout == "channels_last":
+        x, grad = (a.contiguous(memory_format=torch.channels_last) for a in (x, grad))
+    with recording() as launches:
+        case.call(x, grad, case.regions)
+    for kernel, grid, arguments, options in launches:
+        written = x if "backward" in kernel.__name__ else grad
+        binary = build(kernel, arguments, options)
+        row = {
+            "operator": case.name,
+            "kernel": kernel.__name__,
+            "regions": label(case.regions),
+            "shape": list(case.shape),
+            "dtype": str(case.dtype).removeprefix("torch."),
+            "layout": case.layout,
+        }
+        row |= facts(binary, options["num_warps"] * 32 * prod(grid) / written.numel())
+        in_budget = row["kernel"].endswith("forward") and row["dtype"] == "bfloat16" and row["shape"] == list(STEM)
+        budget = BUDGET.get(row["regions"]) if in_budget else None
+        over = budget is not None and row["instructions"] > budget
+        yield row | {"budget": budget, "reason": REASONS.get((case.name, row["regions"]), "none") if over else ""}
+
+
+def build(kernel, arguments: dict, options: dict) -> bytes:
+    """The machine code that Triton would make for these arguments, sizes and alignments as it would see them."""
+    signature, constants, attributes = {}, {}, {}
+    for i, parameter in enumerate(kernel.params):
+        value = arguments[parameter.name]
+        if parameter.is_constexpr or (isinstance(value, int) and value == 1):
+            signature[parameter.name], constants[(i,)] = "constexpr", value
+        elif isinstance(value, Tensor):
+            signature[parameter.name], attributes[(i,)] = TYPES[value.dtype], [["tt.divisibility", 16]]
+        elif isinstance(value, float):
+            signature[parameter.name] = "fp32"
+        else:
+            signature[parameter.name] = "i32" if value < 2**31 else "i64"
+            if value % 16 == 0:
+                attributes[(i,)] = [["tt.divisibility", 16]]
+    source = ASTSource(kernel, signature, constants, attributes)
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options).asm["cubin"]
+
+
+def facts(binary: bytes, threads_per_cell: float) -> dict:
+    """What the tools that come with Triton say of a kernel."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "kernel.cubin"
+        file.write_bytes(binary)
+        usage = _tool("cuobjdump", "-res-usage", file)
+        code = _tool("nvdisasm", "-c", file)
+    instructions = re.findall(r"^\s*/\*[0-9a-f]{4,}\*/\s+(?:@!?U?P\d\s+)?([A-Z][\w.]*)", code, re.M)
+    work = [name for name in instructions if name != "NOP"]
+    width = {"": 4, "U8": 1, "S8": 1, "U16": 2, "S16": 2, "64": 8, "128": 16}
+
+    def widest(name: str) -> int:
+        found = [n.split(".") for n in work if n.split(".")[0] == name]
+        return max((next((width[p] for p in parts[1:] if p in width), 4) for parts in found), default=0)
+
+    return {
+        "registers": int(re.search(r"REG:(\d+)", usage)[1]),
+        "spills": int(re.search(r"STACK:(\d+)", usage)[1]) + int(re.search(r"LOCAL:(\d+)", usage)[1]),
+        "instructions": round(len(work) * threads_per_cell, 1),
+        "load": widest("LDG"),
+        "store": widest("STG"),
+        "shared": int(re.search(r"SHARED:(\d+)", usage)[1]),
+        "atomics": sum(name.split(".")[0] in ("ATOM", "ATOMG", "ATOMS", "RED", "REDG") for name in work),
+    }
+
+
+def _tool(name: str, *arguments: object) -> str:
+    return subprocess.run([TOOLS / name, *map(str, arguments)], capture_output=True, text=True, check=True).stdout
+
+
+def markdown(report: dict) -> str:
+    """The table as a page."""
+    columns = [name for name in report["rows"][0] if name != "reason"]
+    lines = [
+        "# What the CUDA kernels compile to",
+        "",
+        f"By `python -m benchmarks.kernels`, for sm_90, by Triton {report['triton']}; no GPU was used, no time taken.",
+        "Instructions are those of all threads of the grid for each cell that the kernel writes. Load and store are",
+        "the widest, in bytes; spills, shared memory in bytes. A budget leaves a kernel bound by memory at 4.3 TB/s.",
+        "Rows of 7, 17 or 19 cells start at odd addresses, which no wide load can read.",
+        "",
+        f"| {' | '.join(columns)} |",
+        f"|{' --- |' * len(columns)}",
+    ]
+    for row in report["rows"]:
+        cells = [row[name] for name in columns]
+        cells = ["×".join(map(str, c)) if isinstance(c, list) else "" if c is None else str(c) for c in cells]
+        lines.append(f"| {' | '.join(cells)} |")
+    over = [row for row in report["rows"] if row["reason"]]
+    lines += ["", "Over budget:", ""] if over else []
+    for row in over:
+        lines.append(f"- {row['operator']}, {row['kernel']}, {row['regions']}, {row['layout']}: {row['reason']}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    rows = []
+    for case in cases():
+        for row in compiled(case):
+            print(*row.values(), flush=True)
+            rows.append(row)
+    report = {"target": "sm_90", "triton": version("triton"), "rows": rows}
+    (HERE / "kernels.json").write_text(json.dumps(report, indent=1) + "\n")
+    (HERE / "kernels.md").write_text(markdown(report))

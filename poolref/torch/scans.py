@@ -72,46 +72,59 @@ class _Backward(torch.autograd.Function):
 @torch.no_grad()
 def _run(x: Tensor, direction: str) -> Tensor:
     y = torch.empty_like(x, memory_format=torch.contiguous_format)
-    for order, out, cells in _blocks(direction, y, x):
-        best = torch.empty_like(cells)
-        best[order[0]] = cells[order[0]]
+    for order, out, cells, best in _blocks(direction, y, x, spare=1):
+        rows, bests = cells.unbind(), best.unbind()
+        bests[order[0]].copy_(rows[order[0]])
         for before, now in pairwise(order):
-            torch.maximum(best[before], cells[now], out=best[now])
-        out.copy_(best)
+            torch.maximum(bests[before], rows[now], out=bests[now])
+        out.copy_(best.transpose(0, 1))
     return y
 
 
 @torch.no_grad()
 def _run_backward(grad: Tensor, x: Tensor, y: Tensor, direction: str) -> Tensor:
     x_grad = torch.empty_like(x, memory_format=torch.contiguous_format)
-    for order, out, g, cells, best in _blocks(direction, x_grad, grad, x, y):
-        g = widen(g)
-        later, earlier = (cells[1:], best[:-1]) if order[0] == 0 else (cells[:-1], best[1:])
-        stays = (later <= earlier).to(g.dtype)  # 1 where the maximum is still the old one
-        rises = 1 - stays
-        shift = -1 if order[0] == 0 else 0  # neither has an entry for the first cell of the scan
-        result = torch.empty_like(g)
-        collected = g[order[-1]].clone()
-        for now, before in zip(order[:0:-1], order[-2::-1], strict=True):
-            torch.mul(collected, rises[now + shift], out=result[now])
-            torch.addcmul(g[before], collected, stays[now + shift], out=collected)
-        result[order[0]] = collected
-        out.copy_(result)
+    for order, out, g, cells, best, stays, rises in _blocks(
+        direction, x_grad, widen(grad), widen(x), widen(y), spare=2
+    ):
+        now, before = (slice(1, None), slice(None, -1)) if order[0] == 0 else (slice(None, -1), slice(1, None))
+        torch.le(cells[now], best[before], out=stays[now])  # 1 where the maximum is still the old one
+        torch.sub(1, stays[now], out=rises[now])
+        gs, stay, rise, results = g.unbind(), stays.unbind(), rises.unbind(), cells.unbind()
+        for now, before in pairwise(reversed(order)):
+            torch.mul(gs[now], rise[now], out=results[now])  # gs[now] has collected what came after it
+            gs[before].addcmul_(gs[now], stay[now])
+        results[order[0]].copy_(gs[order[0]])
+        out.copy_(cells.transpose(0, 1))
     return x_grad
 
 
-def _blocks(direction: str, *maps: Tensor) -> Iterator[tuple[list[int], *tuple[Tensor, ...]]]:
-    """The order of the scan, and matching blocks of planes with the scanned axis first; the first is to be filled."""
+def _blocks(
+    direction: str, out: Tensor, *inputs: Tensor, spare: int
+) -> Iterator[tuple[list[int], *tuple[Tensor, ...]]]:
+    """The order of the scan, a block of `out` to be filled, copies of those of `inputs`, and `spare` more blocks.
+
+    The axis that is scanned comes first; all but `out` are the same memory in every block, since new memory would cost
+    more than the scan.
+    """
     running = Running(direction)
-    height, width = maps[0].shape[-2:]
-    planes = [a.reshape(prod(a.shape[:-2]), height, width) for a in maps]
-    order = list(range(maps[0].shape[running.axis - 2]))
+    height, width = out.shape[-2:]
+    planes = prod(out.shape[:-2])
+    size = max(1, min(planes, BLOCK_CELLS // (height * width)) if out.is_cpu else planes)
+    if running.axis == 0:
+        maps = [a.reshape(planes, height, width) for a in (out, *inputs)]
+        memory = [maps[-1].new_empty(height, size, width) for _ in range(len(inputs) + spare)]
+    else:  # as matrices, which torch transposes fast
+        maps, size = [a.reshape(planes * height, width) for a in (out, *inputs)], size * height
+        memory = [maps[-1].new_empty(width, size) for _ in range(len(inputs) + spare)]
+    order = list(range(len(memory[0])))
     if running.reverse:
         order.reverse()
-    size = max(1, BLOCK_CELLS // (height * width)) if maps[0].is_cpu else max(1, len(planes[0]))
-    for block in zip(*(a.split(size) for a in planes), strict=True):
-        out, *inputs = (a.movedim(1 + running.axis, 0) for a in block)
-        yield order, out, *(a.contiguous() for a in inputs)
+    for block in zip(*(a.split(size) for a in maps), strict=True):
+        copies = [m[:, : len(block[0])] for m in memory]
+        for copy, source in zip(copies, block[1:], strict=False):
+            copy.copy_(source.transpose(0, 1))
+        yield order, block[0], *copies
 
 
 _LIBRARY.define("running_max(Tensor x, str direction) -> Tensor")

@@ -21,11 +21,34 @@ def test_create_pool_knows_every_row_of_the_catalog():
                 assert type(create_pool(f"global_{row.name}", ndim, **required)).__name__ == f"Global{stem}"
 
 
+REQUIRED = {  # arguments without which a module cannot be made
+    "gated": {"kernel_size": 2},
+    "stochastic": {"kernel_size": 2},
+    "subsample": {"kernel_size": 2},
+    "max_unpool": {"kernel_size": 2},
+    "hopfield": {"channels": 4},
+    "attention": {"size": 7, "channels": 4},
+    "roi_pool": {"output_size": 2},
+    "roi_align": {"output_size": 2},
+}
+
+
+def test_create_pool_makes_what_is_no_reducer():
+    rows = [row for row in catalog.OPERATORS if row.kind != "reducer" and row.torch]
+    assert len(rows) > 10
+    for row in rows:
+        for ndim in row.ndims:
+            name = type(create_pool(row.name, ndim, **REQUIRED.get(row.name, {}))).__name__
+            assert name == row.torch.rpartition(".")[2] + (f"{ndim}d" if len(row.ndims) > 1 else "")
+
+
 @pytest.mark.parametrize(
     "name, ndim, arguments, error, message",
     [
         ("softmax", 2, {}, ValueError, r"name must be one of max, .*'softmax'"),
         ("soft", 4, {"kernel_size": 2}, ValueError, "ndim.*4"),
+        ("global_corner", 2, {}, ValueError, "must be a reducer to have the form 'global'"),
+        ("expected", 2, {}, ValueError, "no module in the torch column"),
         ("soft", 2, {}, TypeError, "kernel_size"),
         ("soft", 2, {"kernel_size": 2, "alpha": 1}, TypeError, "alpha"),
     ],

@@ -8,7 +8,17 @@ from torch.func import grad, jacrev, jvp, vjp, vmap
 
 import poolref.torch
 from poolref.regions import Adaptive, Pyramid, Rows, Running, Whole, Window
-from poolref.torch.functional import avg_pool, lp_pool, max_pool, min_pool, soft_pool, sum_pool
+from poolref.torch.functional import (
+    avg_pool,
+    gem_pool,
+    lp_pool,
+    lse_pool,
+    max_pool,
+    min_pool,
+    mixed_pool,
+    soft_pool,
+    sum_pool,
+)
 
 REDUCERS = {
     "max": max_pool,
@@ -17,6 +27,9 @@ REDUCERS = {
     "sum": sum_pool,
     "lp": lambda x, regions: lp_pool(x, regions, 3),
     "soft": soft_pool,
+    "lse": lse_pool,
+    "gem": lambda x, regions: gem_pool(x, regions, 2.5, 0.1),
+    "mixed": mixed_pool,
 }
 reducers = pytest.mark.parametrize("name", REDUCERS)
 regions = pytest.mark.parametrize(

@@ -17,7 +17,7 @@ if find_spec("triton") is None:
 def test_kernels_compute_what_the_numpy_column_does(operator):
     run = subprocess.run([sys.executable, HERE / "interpret.py", operator], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
-    assert int(run.stdout.splitlines()[-1].split()[0]) >= 40  # it did compare
+    assert int(run.stdout.splitlines()[-1].split()[0]) >= 30  # it did compare
 
 
 def test_triton_is_not_imported_before_it_is_needed():

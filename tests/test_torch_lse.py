@@ -70,6 +70,7 @@ def test_limits_of_r(seed, regions):
     x = draw(2, 6, 5, seed=seed)
     mean = avg_pool(x, regions, count_include_pad=False)
     torch.testing.assert_close(lse_pool(x, regions, 1e-7), mean, rtol=0, atol=1e-5)
+    torch.testing.assert_close(lse_pool(x.float(), regions, 1e-5), mean.float(), rtol=0, atol=1e-4)
     torch.testing.assert_close(lse_pool(x, regions, 1e6), max_pool(x, regions), rtol=0, atol=1e-5)
     y = lse_pool(x, regions)
     assert (y >= mean - 1e-12).all() and (y <= max_pool(x, regions) + 1e-12).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import torch
 from torch import Tensor
 
@@ -55,6 +57,8 @@ def soft_pool(input: Tensor, regions: Regions) -> Tensor:
 
 
 def _forward(x: Tensor, sweep: Sweep) -> Tensor | None:
+    if not _tame(x):
+        return None
     e = torch.exp(x, out=sweep.empty(x))
     weight = sweep.sum(e)
     y = sweep.sum(e.mul_(x)).div_(weight)
@@ -62,6 +66,8 @@ def _forward(x: Tensor, sweep: Sweep) -> Tensor | None:
 
 
 def _backward(grad: Tensor, x: Tensor, y: Tensor, sweep: Sweep) -> Tensor | None:
+    if not _tame(y):
+        return None
     e = torch.exp(x, out=sweep.empty(x))
     weight = sweep.sum(e)
     share = torch.div(grad, weight, out=sweep.empty(weight))
@@ -69,6 +75,11 @@ def _backward(grad: Tensor, x: Tensor, y: Tensor, sweep: Sweep) -> Tensor | None
     result = sweep.spread(share)
     result.addcmul_(result, x).sub_(sweep.spread(share.mul_(y))).mul_(e)
     return result if sums_are_safe(weight, result) else None
+
+
+def _tame(x: Tensor) -> bool:
+    """False if a sum of exp(x) would not be safe, which saves forming it: exp is slow where it nearly vanishes."""
+    return x.amax().item() < log(torch.finfo(x.dtype).max) / 2
 
 
 # Each region by itself, its own maximum subtracted: always exact.

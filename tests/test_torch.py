@@ -302,6 +302,14 @@ def test_lp_pool_does_not_overflow_before_its_result():
         torch.testing.assert_close(x.grad, torch.full((2, 2), slope, dtype=torch.float32), rtol=1e-4, atol=0)
 
 
+def test_lp_pool_of_zeros_has_gradient_zero():
+    for p in (0.5, 1, 2, 3, torch.inf):
+        for other in (0.0, 1.0, 1e30):  # 1e30 makes it look at each region by itself
+            x = torch.tensor([[other, 0.0]], requires_grad=True)
+            lp_pool(x, Window((1, 2)), p).sum().backward()
+            assert x.grad.tolist() == [[float(other > 0), 0]]
+
+
 def test_min_pool_of_ints_keeps_the_lowest():
     x = torch.tensor([[-128, 127], [0, 5]], dtype=torch.int8)
     assert min_pool(x, Window(2)).item() == -128

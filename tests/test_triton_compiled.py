@@ -12,7 +12,7 @@ if find_spec("triton") is None:
 if os.environ.get("TRITON_INTERPRET"):
     pytest.skip("TRITON_INTERPRET is set, so nothing is compiled", allow_module_level=True)
 
-from benchmarks.kernels import CALLS, cases, compiled, markdown
+from benchmarks.kernels import CALLS, STEM, cases, compiled, markdown
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 REPORT = json.loads((FOLDER / "kernels.json").read_text())
@@ -33,8 +33,7 @@ def test_the_page_shows_the_table():
 def test_kernel(row):
     assert row["spills"] == 0
     assert row["atomics"] == 0
-    if row["shape"] == [32, 64, 112, 112]:  # rows start at multiples of 16 bytes
-        assert row["load"] == 16
-        assert row["store"] >= 8
-    if row["budget"]:
-        assert row["instructions"] <= row["budget"] or len(row["reason"]) > 10
+    if row["shape"] == list(STEM):  # rows start at multiples of 16 bytes
+        assert row["narrow"] == (row["load"] < 16 or row["store"] < 8)
+    if row["narrow"] or (row["budget"] and row["instructions"] > row["budget"]):
+        assert row["reason"], "say why in benchmarks/kernels.py, or mend the kernel"

@@ -417,7 +417,7 @@ class Adaptive(Regions):
     Source: he2014 for bins of this form.
     """
 
-    output_size: int | None | tuple[int | None, ...]
+    output_size: int | tuple[int | None, ...] | None
     _: KW_ONLY
     ndim: int | None = None
 

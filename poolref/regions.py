@@ -496,7 +496,7 @@ class Pyramid(Regions):
 
     def cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> list[tuple[int, ...]]:
         (position,) = self._check_index(output_index, spatial_shape)
-        for level, grid in zip(self.levels, self.grids()):
+        for level in self.levels:
             if position < level**self.ndim:
                 break
             position -= level**self.ndim
@@ -504,7 +504,7 @@ class Pyramid(Regions):
         for _ in range(self.ndim):
             position, i = divmod(position, level)
             index.insert(0, i)
-        return grid.cells(index, spatial_shape)
+        return Adaptive((level,) * self.ndim).cells(index, spatial_shape)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from cases import (
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import poolref.numpy
 from poolref import catalog
 from poolref.numpy import (
     avg_pool,
@@ -495,6 +496,15 @@ def test_overlapping_regions_add_their_gradients():
     x = np.array([0.0, 9.0, 1.0])
     np.testing.assert_array_equal(max_pool_backward(np.array([1.0, 10.0]), x, Window(2, 1, ndim=1)), [0, 11, 0])
     np.testing.assert_array_equal(sum_pool_backward(np.array([1.0, 10.0]), x, Window(2, 1, ndim=1)), [1, 11, 10])
+
+
+@pytest.mark.parametrize("name, p", [("soft", None), ("lse", None), ("lp", 3), ("gem", 3)])
+def test_a_huge_cell_that_no_region_covers_gets_no_gradient(name, p):
+    backward = getattr(poolref.numpy, f"{name}_pool_backward")
+    big = 1e4 if p is None else 1e200
+    gradient = backward(np.ones(1), np.array([1.0, 2.0, big]), Window(2, ndim=1), *([] if p is None else [p]))
+    gradient = gradient[0] if name == "gem" else gradient
+    assert gradient[2] == 0 and (gradient[:2] > 0).all()
 
 
 # --- memory ---------------------------------------------------------------------------------------------------------

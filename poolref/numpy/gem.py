@@ -87,7 +87,7 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, p: float, eps: float, ou
         y = (sums / counts) ** (1 / p)
         np.multiply(powers / kept, grid.spread(g / counts * y ** (1 - p)), out=out)
         slope = y / p**2 * (np.log(counts / sums) + p * grid.sum(powers * np.log(kept)) / sums)
-    untamed = _untamed(sums, x)
+    untamed = _untamed(sums, x, out)  # out, because a cell that no region covers may be huge
     out[untamed] = 0
     for i, rows, strip in grid.strips(untamed):
         cells, largest, mean = _by_region(kept[i], strip, p)
@@ -102,8 +102,8 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, p: float, eps: float, ou
     return float(np.where(counts > 0, g * slope, 0).sum(dtype=np.float64))
 
 
-def _untamed(sums: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(~(sums_are_safe(sums) & all_finite(x)))
+def _untamed(sums: np.ndarray, *maps: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(~(sums_are_safe(sums) & np.all([all_finite(a) for a in maps], axis=0)))
 
 
 def _by_region(plane: np.ndarray, strip: Strip, p: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

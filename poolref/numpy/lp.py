@@ -91,7 +91,8 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, p: floa
         sums = grid.sum(_power(a, p))
         share = np.where(sums == 0, 0, g / _power(_root(sums, p), p - 1))
         np.multiply(np.sign(x), np.where(a == 0, 0, _power(a, p - 1)) * grid.spread(share), out=out)
-    untamed = _untamed(sums, a, grid)
+    # A cell that no region covers may be huge: its power overflows, though no sum does.
+    untamed = np.union1d(_untamed(sums, a, grid), np.flatnonzero(~all_finite(out)))
     out[untamed] = 0
     for i, rows, strip in grid.strips(untamed):
         cells, y = _by_region(a[i], strip, p)

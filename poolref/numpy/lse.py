@@ -79,15 +79,15 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, r: float, out: np.ndarra
         e = np.exp(r * x)
         sums = grid.sum(e)
         np.multiply(e, grid.spread(g / sums), out=out)
-    untamed = _untamed(sums, x)
+    untamed = _untamed(sums, x, out)  # out, because a cell that no region covers may be huge
     out[untamed] = 0
     for i, rows, strip in grid.strips(untamed):
         weights = softmax(strip.gather(x[i], fill=-np.inf), r)
         out[i] += strip.scatter(g[i, rows].reshape(-1, 1) * weights)
 
 
-def _untamed(sums: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(~(sums_are_safe(sums) & all_finite(x)))
+def _untamed(sums: np.ndarray, *maps: np.ndarray) -> np.ndarray:
+    return np.flatnonzero(~(sums_are_safe(sums) & np.all([all_finite(a) for a in maps], axis=0)))
 
 
 def _by_region(plane: np.ndarray, strip: Strip, r: float) -> np.ndarray:

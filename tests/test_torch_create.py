@@ -92,6 +92,38 @@ def test_replace_pooling():
     assert replace_pooling(model, {nn.MaxPool2d: "soft"}) == []
 
 
+def alexnet(classes=10):
+    """AlexNet in one column, as it is usually programmed today, with one dense layer."""
+    return nn.Sequential(
+        nn.Sequential(
+            nn.Sequential(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
+            nn.Sequential(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
+            nn.Sequential(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 256, 3, padding=1), nn.ReLU()),
+            nn.Sequential(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
+        ),
+        nn.AdaptiveAvgPool2d(6),
+        nn.Flatten(),
+        nn.Linear(256 * 6 * 6, classes),
+    )
+
+
+def test_replacing_the_pooling_of_alexnet():
+    model, x = alexnet(), torch.randn(2, 3, 96, 96)
+    before, state = model(x), list(model.state_dict())
+    report = replace_pooling(model, {nn.MaxPool2d: "soft", nn.AdaptiveAvgPool2d: "gem"})
+    assert [(change.name, type(change.new).__name__) for change in report] == [
+        ("0.0.2", "SoftPool2d"),
+        ("0.1.2", "SoftPool2d"),
+        ("0.3.2", "SoftPool2d"),
+        ("1", "AdaptiveGeMPool2d"),
+    ]
+    assert [key for key in model.state_dict() if key not in state] == ["1.p"]  # GeM learns its exponent
+    after = model(x)
+    assert after.shape == before.shape and not torch.allclose(after, before)
+    after.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
 def test_replacing_with_the_same_operator_changes_no_number():
     model, x = network(), torch.randn(2, 3, 20, 20)
     expected = model(x)

@@ -22,7 +22,7 @@ serve: site ## Build the site, then show it on this machine
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 test: $(INSTALLED) browser ## Run every test and every notebook
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 bench: $(INSTALLED) ## Measure poolref against its peers; writes _build/bench.json
 	$(BIN)/python -m benchmarks

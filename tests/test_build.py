@@ -29,6 +29,7 @@ def book(tmp_path):
     (tmp_path / "book" / "bibliography.md").write_text("# Bibliography\n\nThe works.\n")
     (tmp_path / "book" / "references.bib").write_text(WORKS)
     (tmp_path / "poolref").mkdir()
+    (tmp_path / "poolref" / "__init__.py").touch()  # without it, the installed poolref would come first
     (tmp_path / "poolref" / "values.py").write_text("answer = 41\n")
     write_chapter(tmp_path, "import sys; sys.path.insert(0, '..')\nfrom poolref.values import answer\nanswer")
     return tmp_path

@@ -394,6 +394,19 @@ class Window(Regions):
         sizes = self.padded_sizes(spatial_shape)
         return prod(axis[i] for axis, i in zip(sizes, index)) - len(self.cells(output_index, spatial_shape))
 
+    def taps(self, axis: int, n: int) -> tuple[tuple[slice, slice], ...]:
+        """Return, for every tap along an axis of `n` cells, the outputs for which it lies in the map, as a slice, and
+        the inputs that it then reads, as another."""
+        o = self._output_size(axis, n)
+        k, s, p, d = self.kernel_size[axis], self.stride[axis], self.padding[axis], self.dilation[axis]
+        taps = []
+        for offset in range(-p, k * d - p, d):
+            first = min(o, max(0, -(offset // s)))  # the first output with i*s + offset >= 0
+            end = max(first, min(o, (n - 1 - offset) // s + 1))  # behind the last with i*s + offset <= n - 1
+            start = first * s + offset
+            taps.append((slice(first, end), slice(start, start + (end - first) * s, s)))
+        return tuple(taps)
+
     def _axes(self, spatial_shape: Sequence[int]) -> Iterable[tuple[int, ...]]:
         output_shape = self.output_shape(spatial_shape)
         return zip(spatial_shape, output_shape, self.kernel_size, self.stride, self.padding, self.dilation)

@@ -164,7 +164,7 @@ class Grid:
             self.output_shape[axis] == self.spatial_shape[axis]
         )
 
-    def _find_taps(self, axis: int) -> list[tuple[slice, slice]] | None:
+    def _find_taps(self, axis: int) -> tuple[tuple[slice, slice], ...] | None:
         """For every tap of a window, the outputs for which it lies in the map, and the inputs it then reads.
 
         None if the regions are not windows, or if it is better to visit them one by one: because they are few, or so
@@ -173,14 +173,7 @@ class Grid:
         n, o = self.spatial_shape[axis], self.output_shape[axis]
         if not isinstance(self.regions, Window) or self.regions.kernel_size[axis] > min(o, 64):
             return None
-        k, s, p, d = self._window_axis(axis)
-        taps = []
-        for offset in range(-p, k * d - p, d):
-            first = min(o, max(0, -(offset // s)))  # the first output with i*s + offset >= 0
-            end = max(first, min(o, (n - 1 - offset) // s + 1))  # behind the last with i*s + offset <= n - 1
-            start = first * s + offset
-            taps.append((slice(first, end), slice(start, start + (end - first) * s, s)))
-        return taps
+        return self.regions.taps(axis, n)
 
     def _window_axis(self, axis: int) -> tuple[int, int, int, int]:
         w = self.regions

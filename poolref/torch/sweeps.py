@@ -117,7 +117,7 @@ class Sweep:
 def _geometry(window: Window, spatial: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Taps, ...], tuple[Taps, ...]]:
     """The output's shape; for every axis its taps; and its taps or, where these are fewer, its windows."""
     output = window.output_shape(spatial)
-    taps = tuple(_taps(window, axis, n, o) for axis, (n, o) in enumerate(zip(spatial, output)))
+    taps = tuple(window.taps(axis, n) for axis, n in enumerate(spatial))
     windows = tuple(
         tuple((slice(i, i + 1), slice(span.start, span.stop, span.step)) for i, span in enumerate(spans))
         for spans in window.spans(spatial)
@@ -140,18 +140,6 @@ def _combine(pairwise: Callable, x: Tensor, out: Tensor, axis: int, taps: Taps, 
         if outputs != everywhere:
             target = out[_along(axis, outputs)]
             pairwise(target, x[_along(axis, inputs)], out=target)
-
-
-def _taps(window: Window, axis: int, n: int, o: int) -> Taps:
-    """For every tap of a window the outputs for which it lies in the map, and the inputs it then reads."""
-    k, s, p, d = (v[axis] for v in (window.kernel_size, window.stride, window.padding, window.dilation))
-    taps = []
-    for offset in range(-p, k * d - p, d):
-        first = min(o, max(0, -(offset // s)))  # the first output with i*s + offset >= 0
-        end = max(first, min(o, (n - 1 - offset) // s + 1))  # behind the last with i*s + offset <= n - 1
-        start = first * s + offset
-        taps.append((slice(first, end), slice(start, start + (end - first) * s, s)))
-    return tuple(taps)
 
 
 def _along(axis: int, index: slice) -> tuple[slice, ...]:

@@ -101,12 +101,15 @@ def check_half(module, *inputs, tolerance=0.02):
     torch.testing.assert_close(y, expected, rtol=tolerance, atol=tolerance * expected.abs().max().item())
 
 
-def check_all(module, *inputs, twice=True, small=None, unbatched=True, compiled=True):
-    """All of the above.  Finite differences are taken on `small` inputs where they are given."""
+def check_all(module, *inputs, twice=True, small=None, unbatched=True, compiled=True, half=0.02):
+    """All of the above.  Finite differences are taken on `small` inputs where they are given.
+
+    `half` is the tolerance of :func:`check_half`.
+    """
     check_gradients(module, *(small or inputs), twice=twice)
     inputs = [a.float() for a in inputs]
     check_stored(module, *inputs)
-    check_half(module, *inputs)
+    check_half(module, *inputs, tolerance=half)
     if unbatched:
         check_unbatched(module, *inputs)
     if compiled:

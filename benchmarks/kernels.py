@@ -1,5 +1,7 @@
 """What every CUDA kernel compiles to, for sm_90 (H100, H200), without a GPU: `python -m benchmarks.kernels`.
 
+With names of operators it compiles only those, and keeps the other rows.
+
 Writes `kernels.md` and `kernels.json` beside this file.  Each row is one kernel at one shape: registers and spills,
 machine instructions for each cell that it writes (all threads of the grid, idle ones included), the widest loads and
 stores, atomics.  Nothing here is a time.
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -69,17 +72,12 @@ class Case:
     layout: str = "NCHW"
 
 
-def cases(operator: str | None = None) -> Iterator[Case]:
-    """Everything that is compiled, or all of one operator."""
+def cases(operator: str) -> Iterator[Case]:
+    """Everything of one operator that is compiled."""
+    call, work = CALLS[operator]
     for dtype in (torch.bfloat16, torch.float32):
-        for name, call in CALLS.items():
-            if operator not in (None, name):
-                continue
-            for regions in (K2S2, K3S2P1, K3S1P1):
-                yield Case(name, call, regions, STEM, dtype)
-            yield Case(name, call, K3S2P1, STEM, dtype, "channels_last")
-            yield Case(name, call, K3S1P1, LAST, dtype)
-            yield Case(name, call, Adaptive(7), (32, 256, 17, 19), dtype)
+        for regions, shape, *layout in work:
+            yield Case(operator, call, regions, shape, dtype, *layout)
 
 
 def _max_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
@@ -97,11 +95,21 @@ def _soft_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
     soft_kernels.soft_pool_backward(grad, x, regions)
 
 
-CALLS: dict[str, Callable] = {
-    "max": lambda x, grad, regions: max_kernels.max_pool(x, regions),
-    "max training": _max_training,
-    "average": _average_training,
-    "soft": _soft_training,
+# What each operator is compiled for: regions, shape and, unless it is NCHW, layout.
+WINDOWS = (
+    (K2S2, STEM),
+    (K3S2P1, STEM),
+    (K3S1P1, STEM),
+    (K3S2P1, STEM, "channels_last"),
+    (K3S1P1, LAST),
+    (Adaptive(7), (32, 256, 17, 19)),
+)
+
+CALLS: dict[str, tuple[Callable, tuple]] = {
+    "max": (lambda x, grad, regions: max_kernels.max_pool(x, regions), WINDOWS),
+    "max training": (_max_training, WINDOWS),
+    "average": (_average_training, WINDOWS),
+    "soft": (_soft_training, WINDOWS),
 }
 
 
@@ -209,12 +217,23 @@ def markdown(report: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
-if __name__ == "__main__":
+def main(operators: list[str]) -> None:
+    """Compile these operators, or all, and renew their rows."""
+    file = HERE / "kernels.json"
+    known = json.loads(file.read_text())["rows"] if operators else []
     rows = []
-    for case in cases():
-        for row in compiled(case):
-            print(*row.values(), flush=True)
-            rows.append(row)
+    for operator in CALLS:
+        if operators and operator not in operators:
+            rows += [row for row in known if row["operator"] == operator]
+            continue
+        for case in cases(operator):
+            for row in compiled(case):
+                print(*row.values(), flush=True)
+                rows.append(row)
     report = {"target": "sm_90", "triton": version("triton"), "rows": rows}
-    (HERE / "kernels.json").write_text(json.dumps(report, indent=1) + "\n")
+    file.write_text(json.dumps(report, indent=1) + "\n")
     (HERE / "kernels.md").write_text(markdown(report))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

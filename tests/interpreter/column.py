@@ -1,0 +1,57 @@
+"""The kernels inside the torch column."""
+
+import torch
+from cases import distinct
+from harness import expect
+
+import poolref.torch.cuda as cuda
+from poolref.regions import Window
+from poolref.torch import functional as F
+
+
+def main():
+    """The kernels inside the torch column: values, first and second derivatives and vmap, as torch's operators give."""
+    x = torch.from_numpy(distinct((2, 1, 7, 8), "float32")) / 10
+
+    def run(pool, *arguments):
+        a = x.clone().requires_grad_()
+        y = pool(a, *arguments)
+        (grad,) = torch.autograd.grad((y * y).sum(), a, create_graph=True)
+        (second,) = torch.autograd.grad((grad * grad).sum(), a)
+        each = torch.func.vmap(torch.func.grad(lambda a: (pool(a, *arguments) ** 2).sum()))(x)
+        return y.detach(), grad.detach(), second, pool(x, *arguments), each
+
+    for pool, *arguments in (
+        (F.max_pool2d, 3, 2, 1),
+        (F.min_pool2d, 2),
+        (F.adaptive_max_pool2d, (3, 4)),
+        (F.avg_pool2d, 3, 2, 1, True, False),
+        (F.sum_pool2d, 3, 1, 1),
+        (F.soft_pool2d, 3, 2, 1),
+    ):
+        cuda.on_gpu = lambda x: x.is_cuda
+        expected = run(pool, *arguments)
+        cuda.on_gpu = lambda x: True
+        for name, a, b in zip(("y", "grad", "second", "inference", "vmap"), run(pool, *arguments), expected):
+            expect(a, b.numpy(), f"{pool.__name__}{arguments} {name}", 1e-5)
+
+    window = list(cuda._packed(Window(3, 2, 1)))
+    y = cuda.max_windows(x, Window(3, 2, 1))
+    for name, *arguments in (
+        ("max_windows", x, window, False, True),
+        ("max_windows_backward", y, y.to(torch.uint8), window, (7, 8)),
+        ("average_windows", x, window, True, None),
+        ("average_windows_backward", y, window, (7, 8), True, 3),
+        ("soft_windows", x, window),
+        ("soft_windows_backward", y, x, window),
+    ):
+        torch.library.opcheck(getattr(torch.ops.poolref, name).default, arguments)
+
+    def both(x):
+        return F.max_pool2d(x, 2) + F.avg_pool2d(x, 2)
+
+    grads = []
+    for pool in (both, torch.compile(both, fullgraph=True, backend="aot_eager")):
+        a = x.clone().requires_grad_()
+        grads += torch.autograd.grad(pool(a).square().sum(), a)
+    expect(grads[1], grads[0].numpy(), "compiled")

@@ -91,7 +91,7 @@ def test_block(name):
         parameter.data += 0.1 * torch.randn_like(parameter)  # so that no ReLU stands at exactly 0
     shape = (2, block.channels, 4, 5)
     assert block(draw(*shape).float()).shape == shape
-    # Every convolution rounds to bfloat16 once more, and how often differs from one processor to the next: hence `half`.
+    # Each convolution rounds to bfloat16, and how often differs from one processor to the next: hence `half`.
     check_all(
         block,
         draw(*shape),

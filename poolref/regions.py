@@ -126,10 +126,10 @@ def check_features(name: str, shape: Sequence[int], model: str, expected: Sequen
     return (*lead, shape[-2], expected[-2])
 
 
-def check_mask(name: str, is_bool: bool, shape: Sequence[int], expected: Sequence[int]) -> None:
+def check_mask(name: str, dtype: object, shape: Sequence[int], expected: Sequence[int]) -> None:
     """Raise a TypeError unless a mask holds bools, and a ValueError unless it broadcasts to the shape `expected`."""
-    if not is_bool:
-        raise TypeError(f"{name} must hold bools, True where something takes part")
+    if str(dtype) not in ("bool", "torch.bool"):
+        raise TypeError(f"{name} must hold bools, True where something takes part, got {dtype}")
     fits = all(n in (1, m) for n, m in zip(reversed(shape), reversed(expected)))
     if len(shape) > len(expected) or not fits:
         raise ValueError(f"{name} must broadcast to the shape {tuple(expected)}, got {tuple(shape)}")

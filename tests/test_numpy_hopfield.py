@@ -139,16 +139,33 @@ def test_pooling_asks_every_set_with_the_same_query(query_shape, masked):
 
 
 @pytest.mark.parametrize("query_shape", [(4,), (3, 4)])
-def test_attention_pooling_is_torch_attention(query_shape):
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_pooling_is_torch_attention(query_shape, masked):
     x, query = torch.tensor(normal((2, 6, 4), 1)), torch.tensor(normal(query_shape, 2))
     x.requires_grad_(), query.requires_grad_()
-    y = attend(torch.atleast_2d(query).expand(2, -1, 4), x, x).reshape(2, *query_shape)
+    mask = some((2, 6)) if masked else None
+    y = attend(torch.atleast_2d(query).expand(2, -1, 4), x, x, torch.tensor(mask)[:, None] if masked else None)
+    y = y.reshape(2, *query_shape)
     g = normal(y.shape, 3)
     y.backward(torch.tensor(g))
-    arguments = x.detach().numpy(), query.detach().numpy()
+    arguments = x.detach().numpy(), query.detach().numpy(), mask
     np.testing.assert_allclose(attention_pool(*arguments), y.detach().numpy(), rtol=1e-12, atol=1e-14)
     for grad, leaf in zip(attention_pool_backward(g, *arguments), (x, query), strict=True):
         np.testing.assert_allclose(grad, leaf.grad.numpy(), rtol=1e-10, atol=1e-13)
+
+
+def test_attention_to_padded_sets():
+    x, query = normal((3, 6, 4), 1), normal(4, 2)
+    sizes = 6, 2, 0
+    mask = np.arange(6) < np.array(sizes)[:, None]
+    y, g = attention_pool(x, query, mask), normal((3, 4), 3)
+    dx, dquery = attention_pool_backward(g, x, query, mask)
+    for i, n in enumerate(sizes[:2]):
+        np.testing.assert_allclose(y[i], attention_pool(x[i, :n], query), rtol=1e-12)
+        np.testing.assert_allclose(dx[i, :n], attention_pool_backward(g[i], x[i, :n], query)[0], rtol=1e-10, atol=1e-15)
+    assert not dx[~mask].any() and not y[2].any()
+    alone = [attention_pool_backward(g[i], x[i, :n], query)[1] for i, n in enumerate(sizes[:2])]
+    np.testing.assert_allclose(dquery, sum(alone), rtol=1e-10)
 
 
 def test_attention_backward_is_its_formula():

@@ -75,6 +75,10 @@ def sets():
     )
 
 
+def masked_map():
+    return Together(attention=pt.AttentionPool2d(3, 4, heads=2))
+
+
 def boxes():
     return Together(pool=pt.RoIPool((2, 3), 0.5), align=pt.RoIAlign(2, sampling_ratio=2))
 
@@ -88,12 +92,15 @@ def unpool():
 
 
 X = draw(2, 4, 7, 6).abs().float()
+SOME = torch.tensor([[True, False, True, True, False, True, True], [False] * 7])
 BOXES = torch.tensor([[0, 0.0, 1.0, 5.0, 9.0], [1, -2.0, 3.0, 4.5, 6.5]])
 GRAPHS = {
     "windows": (windows, X),
     "other regions": (other_regions, X),
     "blocks": (blocks, X),
     "sets": (sets, X[:, 0]),
+    "masked sets": (sets, X[:, 0], SOME),
+    "masked map": (masked_map, X, SOME[:, :, None].expand(2, 7, 6)),
     "boxes": (boxes, X, BOXES),
     "two maps": (two_maps, X, X.flip(-1)),
     "unpool": (unpool, *pt.MaxPool2d(2, return_indices=True)(X[..., :6, :])),

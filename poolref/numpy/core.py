@@ -495,11 +495,11 @@ def as_numbers(x: np.ndarray, name: str = "x") -> np.ndarray:
     return x
 
 
-def as_floats(x: np.ndarray) -> np.ndarray:
-    """Return `x` as an array of floats; a TypeError for anything else."""
+def as_floats(x: np.ndarray, name: str = "x") -> np.ndarray:
+    """Return `x` as an array of floats; a TypeError that calls it `name` for anything else."""
     x = np.asarray(x)
     if x.dtype.kind != "f":
-        raise TypeError(f"x must hold floats (float16, float32 or float64), got dtype {x.dtype}")
+        raise TypeError(f"{name} must hold floats (float16, float32 or float64), got dtype {x.dtype}")
     return x
 
 

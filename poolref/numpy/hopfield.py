@@ -40,9 +40,7 @@ def hopfield_retrieve(
     which all is masked.
     """
     patterns, states, mask = _check(state, stored, beta, steps, mask)
-    for _ in range(steps):
-        states = _weights(states, patterns, beta, mask) @ patterns
-    return states.astype(np.result_type(state, stored))
+    return _retrieve(states, patterns, beta, steps, mask).astype(np.result_type(state, stored))
 
 
 def hopfield_retrieve_backward(
@@ -68,19 +66,9 @@ def hopfield_retrieve_backward(
     Formula: for one step with weights w, let `dw = grad_output stored^T` and `dz = beta w (dw - sum of w dw)`.  Then
     `dstate = dz stored` and `dstored = w^T grad_output + dz^T state`.  Steps are gone through from last to first.
     """
-    patterns, first, mask = _check(state, stored, beta, steps, mask)
-    asked, weights = [first], []
-    for _ in range(steps):
-        weights.append(_weights(asked[-1], patterns, beta, mask))
-        asked.append(weights[-1] @ patterns)
-    g = as_gradient(grad_output, asked.pop().shape, patterns.dtype)
-    dstored = np.zeros((), patterns.dtype)
-    for states, w in zip(reversed(asked), reversed(weights)):
-        dw = g @ patterns.swapaxes(-1, -2)
-        dz = beta * w * (dw - (w * dw).sum(-1, keepdims=True))
-        dstored = dstored + w.swapaxes(-1, -2) @ g + dz.swapaxes(-1, -2) @ states
-        g = dz @ patterns
-    return _unbroadcast(g, state), _unbroadcast(dstored, stored)
+    patterns, states, mask = _check(state, stored, beta, steps, mask)
+    dstate, dstored = _retrieve_backward(grad_output, states, patterns, beta, steps, mask)
+    return _unbroadcast(dstate, state), _unbroadcast(dstored, stored)
 
 
 def hopfield_pool(
@@ -108,9 +96,9 @@ def hopfield_pool(
 
     Source: ramsauer2021.
     """
-    query = as_floats(query)
-    answers = hopfield_retrieve(np.atleast_2d(query), x, beta, steps, _for_every_query(mask))
-    return answers[..., 0, :] if query.ndim == 1 else answers
+    patterns, states, mask = _check_pool(x, query, beta, steps, mask)
+    answers = _retrieve(states, patterns, beta, steps, mask).astype(np.result_type(x, query))
+    return answers[..., 0, :] if np.ndim(query) == 1 else answers
 
 
 def hopfield_pool_backward(
@@ -133,32 +121,60 @@ def hopfield_pool_backward(
 
     Formula: as for `hopfield_retrieve_backward`; all sets of cells add to the gradient of the one query.
     """
-    query = as_floats(query)
-    g = np.asarray(grad_output)[..., None, :] if query.ndim == 1 else np.asarray(grad_output)
-    dquery, dx = hopfield_retrieve_backward(g, np.atleast_2d(query), x, beta, steps, _for_every_query(mask))
-    return dx, dquery.reshape(query.shape)
+    patterns, states, mask = _check_pool(x, query, beta, steps, mask)
+    lead = np.broadcast_shapes(patterns.shape[:-2], states.shape[:-2])
+    g = as_gradient(grad_output, lead + np.shape(query)[-2:], patterns.dtype).reshape(*lead, *states.shape[-2:])
+    dquery, dx = _retrieve_backward(g, states, patterns, beta, steps, mask)
+    return _unbroadcast(dx, x), _unbroadcast(dquery, states).reshape(np.shape(query)).astype(np.asarray(query).dtype)
 
 
-def _check(state, stored, beta, steps, mask):
+def _check(state, stored, beta, steps, mask, names=("state", "stored")):
     """The checked arguments: `stored` and `state`, in float32 at least, and a mask."""
-    state, stored = as_floats(state), as_floats(stored)
+    state, stored = as_floats(state, names[0]), as_floats(stored, names[1])
     check_positive("beta", beta)
     check_int("steps", steps, 1)
-    shape = check_features("state", state.shape, "stored", stored.shape)
+    shape = check_features(names[0], state.shape, names[1], stored.shape)
     mask = np.asarray(True if mask is None else mask)
-    check_mask("mask", mask.dtype == bool, mask.shape, shape)
+    check_mask("mask", mask.dtype, mask.shape, shape)
     dtype = np.result_type(state, stored, np.float32)
     return stored.astype(dtype), state.astype(dtype), mask
+
+
+def _check_pool(x, query, beta, steps, mask):
+    """The same for a pool: cells are stored, queries are states, and a mask of cells serves every query."""
+    x, query = as_floats(x), as_floats(query, "query")
+    if mask is not None:
+        mask = np.asarray(mask)
+        check_mask("mask", mask.dtype, mask.shape, x.shape[:-1])
+        mask = np.broadcast_to(mask, x.shape[:-1])[..., None, :]
+    return _check(np.atleast_2d(query), x, beta, steps, mask, names=("query", "x"))
+
+
+def _retrieve(states, patterns, beta, steps, mask):
+    for _ in range(steps):
+        states = _weights(states, patterns, beta, mask) @ patterns
+    return states
+
+
+def _retrieve_backward(grad_output, states, patterns, beta, steps, mask):
+    asked, weights = [states], []
+    for _ in range(steps):
+        weights.append(_weights(asked[-1], patterns, beta, mask))
+        asked.append(weights[-1] @ patterns)
+    g = as_gradient(grad_output, asked.pop().shape, patterns.dtype)
+    dstored = np.zeros((), patterns.dtype)
+    for states, w in zip(reversed(asked), reversed(weights)):
+        dw = g @ patterns.swapaxes(-1, -2)
+        dz = beta * w * (dw - (w * dw).sum(-1, keepdims=True))
+        dstored = dstored + w.swapaxes(-1, -2) @ g + dz.swapaxes(-1, -2) @ states
+        g = dz @ patterns
+    return g, dstored
 
 
 def _weights(states: np.ndarray, patterns: np.ndarray, beta: float, mask: np.ndarray) -> np.ndarray:
     likeness = states @ patterns.swapaxes(-1, -2)
     # Where all is masked, softmax shares the weight among equals; the second `where` takes it away again.
     return np.where(mask, softmax(np.where(mask, likeness, -np.inf), beta), 0)
-
-
-def _for_every_query(mask: np.ndarray | None) -> np.ndarray | None:
-    return None if mask is None else np.asarray(mask)[..., None, :]
 
 
 def _unbroadcast(grad: np.ndarray, array: np.ndarray) -> np.ndarray:

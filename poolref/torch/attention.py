@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from poolref.regions import check_flag, check_int, check_size
-from poolref.torch.hopfield import HopfieldPool, hopfield_pool
+from poolref.torch.core import check_float_tensor, check_mask_tensor
+from poolref.torch.hopfield import HopfieldPool, attend, check_set, hopfield_pool
 
 
 def attention_pool(input: Tensor, query: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -20,27 +21,30 @@ def attention_pool(input: Tensor, query: Tensor, mask: Tensor | None = None) -> 
     Args:
         input: floats, one vector for every cell, at least 1 cell.
         query: floats (channels,); or S queries (S, channels) for S results (..., S, channels).
-        mask: bools (..., cells), True where a cell takes part.  With none at all the result is 0.  Default: all.
+        mask: bools (..., cells), True where a cell takes part: sets of several sizes are padded to one.  With none at
+            all the result is 0.  Default: all.
 
     Returns:
         The weighted means, in the dtype that `input` and `query` share.
 
     Raises:
         TypeError: `input` or `query` does not hold floats, or `mask` not bools.
-        ValueError: the channels differ, or there is no cell.
+        ValueError: the channels differ, there is no cell, or `mask` does not fit.
 
     Formula: `y = sum over cells c of w[c] x[c]`, with `w = softmax over cells of (x[c] . query) / sqrt(channels)`:
     Hopfield pooling with one step and `beta = 1 / sqrt(channels)`.
 
     Source: lee2019, where the queries are called seeds; vaswani2017 for the scale.
     """
-    return hopfield_pool(input, query, 1 / sqrt(max(1, query.shape[-1])), mask=mask)
+    check_float_tensor("query", query)
+    return hopfield_pool(input, query, 1 / sqrt(max(1, query.shape[-1] if query.ndim else 1)), mask=mask)
 
 
 class PMA(nn.Module):
     """Pooling by multihead attention: (N, cells, channels) or (cells, channels) -> (N, seeds, channels) or without N.
 
-    Learned seeds attend to a set; the order of the cells does not matter.
+    Learned seeds attend to a set; the order of the cells does not matter.  In a set of which no cell takes
+    part they attend to nothing, and 0 is added to them.
 
     Args:
         channels: numbers in a cell; a multiple of `heads`.
@@ -69,6 +73,7 @@ class PMA(nn.Module):
 
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Pool the set `input`; `mask`, (N, cells) or (cells,), is True where a cell takes part."""
+        check_set(input, self.attention.channels, mask)
         answers = self.attention(self.before(input).relu(), mask).unflatten(-1, (self.seeds, -1))
         h = self.norm1(self.attention.query + answers)
         return self.norm2(h + self.after(h).relu())
@@ -77,7 +82,8 @@ class PMA(nn.Module):
 class AttentionPool2d(nn.Module):
     """Attention of the mean cell to a map: (N, C, H, W) or (C, H, W) -> (N, outputs) or (outputs,).
 
-    Every cell has a learned position added; so has their mean, which then asks all cells and itself.
+    Every cell has a learned position added; so has their mean, which then asks all cells and itself.  Cells may be
+    masked, as the rim of a map that was padded to the size of others.
 
     Args:
         size: the map's size that the positions are learned for; an int, or (height, width).  For a map of another size
@@ -108,24 +114,36 @@ class AttentionPool2d(nn.Module):
         self.to_query, self.to_key, self.to_value = (nn.Linear(channels, channels) for _ in range(3))
         self.to_output = nn.Linear(channels, self.outputs)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Pool `input`, (N, C, H, W) or (C, H, W)."""
-        if isinstance(input, Tensor) and (input.ndim not in (3, 4) or input.shape[-3] != self.channels):
-            raise ValueError(
-                f"input must have the shape (N, {self.channels}, H, W) or ({self.channels}, H, W), "
-                f"got {tuple(input.shape)}"
-            )
+    def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Pool `input`, (N, C, H, W) or (C, H, W); `mask`, (N, H, W) or (H, W), is True where a cell takes part.
+
+        A map in which no cell takes part gives 0.
+        """
+        check_float_tensor("input", input)
+        if input.ndim not in (3, 4) or input.shape[-3] != self.channels or 0 in input.shape[-2:]:
+            accepted = f"(N, {self.channels}, H, W) or ({self.channels}, H, W) with H and W at least 1"
+            raise ValueError(f"input must have the shape {accepted}, got {tuple(input.shape)}")
+        if mask is not None:
+            check_mask_tensor(mask, (*input.shape[:-3], *input.shape[-2:]))
         positions = self.positions
         if tuple(input.shape[-2:]) != self.size:
             positions = F.interpolate(positions[None], input.shape[-2:], mode="bilinear", align_corners=False)[0]
-        mean = input.mean((-2, -1)) + self.mean_position
+        if mask is None:
+            mean = input.mean((-2, -1))
+        else:
+            there = mask.unsqueeze(-3)
+            input = torch.where(there, input, 0)
+            mean = input.sum((-2, -1)) / there.sum((-2, -1)).clamp(min=1)
+            mask = F.pad(mask.flatten(-2), (1, 0), value=True).unsqueeze(-2).unsqueeze(-3)  # the mean, then the cells
+        mean = mean + self.mean_position
         tokens = torch.cat([mean.unsqueeze(-1), (input + positions).flatten(-2)], -1).transpose(-1, -2)
         query, keys, values = (
             layer(x).unflatten(-1, (self.heads, -1)).transpose(-2, -3)
             for layer, x in ((self.to_query, mean.unsqueeze(-2)), (self.to_key, tokens), (self.to_value, tokens))
         )
-        answer = F.scaled_dot_product_attention(query, keys, values)
-        return self.to_output(answer.transpose(-2, -3).flatten(-2).squeeze(-2))
+        answer = attend(query, keys, values, 1 / sqrt(self.channels // self.heads), mask)
+        output = self.to_output(answer.transpose(-2, -3).flatten(-2).squeeze(-2))
+        return output if mask is None else torch.where(there.flatten(-3).any(-1, keepdim=True), output, 0)
 
     def extra_repr(self) -> str:
         return f"size={self.size}, channels={self.channels}, heads={self.heads}, outputs={self.outputs}"

@@ -23,6 +23,7 @@ from poolref.regions import (
     Running,
     Whole,
     Window,
+    check_mask,
     check_regions,
     check_spatial,
 )
@@ -50,6 +51,19 @@ def check_floats(input: object, regions: object) -> tuple[int, ...]:
     if isinstance(input, Tensor) and not input.is_floating_point():
         raise TypeError(f"input must hold floats, got dtype {input.dtype}")
     return check_numbers(input, regions)
+
+
+def check_float_tensor(name: str, value: object) -> None:
+    """Raise a TypeError that calls it `name` unless `value` is a tensor of floats."""
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        got = f"dtype {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+        raise TypeError(f"{name} must be a torch.Tensor of floats, got {got}")
+
+
+def check_mask_tensor(mask: object, shape: Sequence[int]) -> None:
+    """Raise a TypeError unless `mask` is a tensor of bools, and a ValueError unless it broadcasts to `shape`."""
+    is_tensor = isinstance(mask, Tensor)
+    check_mask("mask", mask.dtype if is_tensor else type(mask), mask.shape if is_tensor else (), shape)
 
 
 def widen(x: Tensor) -> Tensor:

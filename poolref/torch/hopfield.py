@@ -1,6 +1,8 @@
 """Hopfield pooling: an associative memory is asked with a state, and answers with a mean of the patterns like it.
 
-A retrieval is one step of attention; asking again with the answer moves on to the nearest stored pattern.
+A retrieval is one step of attention; asking again with the answer moves on to the nearest stored pattern.  Attention is
+torch's own, which has fused kernels for a GPU.  These have no second derivative; where one is needed there, call inside
+of `torch.nn.attention.sdpa_kernel(SDPBackend.MATH)`.
 """
 
 from __future__ import annotations
@@ -8,10 +10,11 @@ from __future__ import annotations
 from math import sqrt
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from poolref.regions import check_features, check_flag, check_int, check_mask, check_positive
-from poolref.torch.core import widen
+from poolref.regions import check_features, check_flag, check_int, check_positive
+from poolref.torch.core import check_float_tensor, check_mask_tensor, widen
 
 
 def hopfield_retrieve(
@@ -41,10 +44,7 @@ def hopfield_retrieve(
     Source: ramsauer2021.  The authors' code makes one retrieval more than `update_steps_max`, and NaN of a state for
     which all is masked.
     """
-    state, stored, beta, mask, dtype = _checked(state, stored, beta, mask)
-    for _ in range(check_int("steps", steps, 1)):
-        state = _weights(state, stored, beta, mask) @ stored
-    return state.to(dtype)
+    return _retrieve(*_checked(state, stored, beta, mask), check_int("steps", steps, 1))
 
 
 def hopfield_converge(
@@ -76,7 +76,7 @@ def hopfield_converge(
     state, stored, beta, mask, dtype = _checked(state, stored, beta, mask)
     moves = torch.ones_like(state[..., :1], dtype=torch.bool)
     for _ in range(check_int("max_steps", max_steps, 1)):
-        answer = _weights(state, stored, beta, mask) @ stored
+        answer = attend(state, stored, stored, beta, mask)
         changed = (answer - state).abs().amax(-1, keepdim=True) > tolerance
         state = torch.where(moves, answer, state)
         moves = moves & changed
@@ -108,34 +108,79 @@ def hopfield_pool(
 
     Source: ramsauer2021.
     """
-    states = query if query.ndim > 1 else query.unsqueeze(0)
-    answers = hopfield_retrieve(states, input, beta, steps, None if mask is None else mask.unsqueeze(-2))
+    check_float_tensor("input", input)
+    check_float_tensor("query", query)
+    if mask is not None:
+        check_mask_tensor(mask, input.shape[:-1])
+        mask = mask.expand(input.shape[:-1]).unsqueeze(-2)  # for every query
+    checked = _checked(torch.atleast_2d(query), input, beta, mask, names=("query", "input"))
+    answers = _retrieve(*checked, check_int("steps", steps, 1))
     return answers if query.ndim > 1 else answers.squeeze(-2)
 
 
 def _checked(
-    state: Tensor, stored: Tensor, beta: float | Tensor, mask: Tensor | None
+    state: Tensor,
+    stored: Tensor,
+    beta: float | Tensor,
+    mask: Tensor | None,
+    names: tuple[str, str] = ("state", "stored"),
 ) -> tuple[Tensor, Tensor, float | Tensor, Tensor | None, torch.dtype]:
-    for name, value in (("state", state), ("stored", stored)):
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            got = f"dtype {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
-            raise TypeError(f"{name} must be a torch.Tensor of floats, got {got}")
-    shape = check_features("state", state.shape, "stored", stored.shape)
+    check_float_tensor(names[0], state)
+    check_float_tensor(names[1], stored)
+    shape = check_features(names[0], state.shape, names[1], stored.shape)
     if mask is not None:
-        check_mask("mask", mask.dtype == torch.bool, mask.shape, shape)
+        check_mask_tensor(mask, shape)
     beta = beta if isinstance(beta, Tensor) else check_positive("beta", beta)
     dtype = torch.promote_types(state.dtype, stored.dtype)
-    state, stored = widen(state.to(dtype)), widen(stored.to(dtype))
+    state, stored = state.to(dtype), stored.to(dtype)
+    if state.is_cpu:  # elsewhere there are fused kernels for half precision, which add up in float32 by themselves
+        state, stored = widen(state), widen(stored)
     return state.expand(*shape[:-2], *state.shape[-2:]), stored, beta, mask, dtype
 
 
-def _weights(states: Tensor, patterns: Tensor, beta: float | Tensor, mask: Tensor | None) -> Tensor:
-    scores = beta * (states @ patterns.transpose(-1, -2))
-    if mask is None:
-        return scores.softmax(-1)
-    # Where all is masked, the lowest number in place of -inf keeps the softmax from being NaN.
-    lowest = torch.finfo(scores.dtype).min
-    return torch.where(mask, torch.where(mask, scores, lowest).softmax(-1), 0)
+def _retrieve(
+    state: Tensor, stored: Tensor, beta: float | Tensor, mask: Tensor | None, dtype: torch.dtype, steps: int
+) -> Tensor:
+    for _ in range(steps):
+        state = attend(state, stored, stored, beta, mask)
+    return state.to(dtype)
+
+
+def attend(query: Tensor, keys: Tensor, values: Tensor, beta: float | Tensor, mask: Tensor | None = None) -> Tensor:
+    """`softmax(beta query keys^T) values` by torch's own operator: 0 with gradient 0 where all is masked.
+
+    Leading axes broadcast.  A mask is True where a key takes part.
+    """
+    if isinstance(beta, Tensor):  # the operator's scale is a number
+        query, beta = beta * query, 1.0
+    lead = torch.broadcast_shapes(*(x.shape[:-2] for x in (query, keys, values)))
+    some = None if mask is None else mask.any(-1, keepdim=True)
+    # A row without any key asks them all, so that nothing in it is NaN on the way; its answer is then taken away.
+    allowed = None if mask is None else (mask | ~some).expand(*lead, query.shape[-2], keys.shape[-2])
+    # Fused kernels and ONNX take four axes and nothing else.  A CPU's fused kernel has no second derivative.
+    leading = 3 if query.is_cpu and not torch.onnx.is_in_onnx_export() else 2
+    arguments = [x.expand(*lead, *x.shape[-2:]) for x in (query, keys, values)] + ([] if mask is None else [allowed])
+    answer = F.scaled_dot_product_attention(*(_with_leading(x, leading) for x in arguments), scale=beta)
+    answer = answer.reshape(*lead, *answer.shape[-2:])
+    return answer if mask is None else torch.where(some, answer, 0)
+
+
+def _with_leading(x: Tensor, count: int) -> Tensor:
+    """`x` with `count` axes before its last two: the first ones in a row, or as many of size 1 as are missing."""
+    surplus = x.ndim - 2 - count
+    return x.flatten(0, surplus) if surplus > 0 else x[(None,) * -surplus]
+
+
+def check_set(input: Tensor, channels: int, mask: Tensor | None) -> None:
+    """Raise unless `input` is a set of cells with so many channels, or a batch of sets, and `mask` fits it."""
+    check_float_tensor("input", input)
+    if input.ndim not in (2, 3) or input.shape[-1] != channels or input.shape[-2] == 0:
+        raise ValueError(
+            f"input must have the shape (N, cells, {channels}) or (cells, {channels}) with at least 1 cell, "
+            f"got {tuple(input.shape)}"
+        )
+    if mask is not None:
+        check_mask_tensor(mask, input.shape[:-1])
 
 
 class HopfieldPool(nn.Module):
@@ -193,10 +238,7 @@ class HopfieldPool(nn.Module):
 
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Ask the memory of `input`; `mask`, (N, cells) or (cells,), is True where a cell takes part."""
-        if isinstance(input, Tensor) and input.ndim not in (2, 3):
-            raise ValueError(
-                f"input must have the shape (N, cells, channels) or (cells, channels), got {tuple(input.shape)}"
-            )
+        check_set(input, self.channels, mask)
         mask = None if mask is None else mask.unsqueeze(-2).unsqueeze(-3)  # for every head and query
         keys, values = self._heads(self.to_key(input)), self._heads(self.to_value(input))
         state = self._heads(self.to_query(self.query)).to(keys.dtype)
@@ -205,8 +247,7 @@ class HopfieldPool(nn.Module):
             state = hopfield_converge(state, keys, self.beta, self.max_steps, self.tolerance, mask)
         elif self.steps > 1:
             state = hopfield_retrieve(state, keys, self.beta, self.steps - 1, mask)
-        state, keys, beta, mask, _ = _checked(state, keys, self.beta, mask)
-        answers = (_weights(state, keys, beta, mask) @ widen(values)).to(values.dtype)
+        answers = attend(state, keys, values, self.beta, mask)
         answers = self.to_answer(answers.transpose(-2, -3).flatten(-2))
         if mask is not None:  # nothing to answer with: not even the bias
             answers = torch.where(mask.any(-1).squeeze(-2).unsqueeze(-1), answers, 0)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from poolref.regions import check_boxes, check_flag, check_int, check_maps, check_positive, check_size
-from poolref.torch.core import widen
+from poolref.torch.core import check_float_tensor, widen
 
 
 def roi_pool(input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], spatial_scale: float = 1.0) -> Tensor:
@@ -117,10 +117,8 @@ def _checked(
     input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], spatial_scale: float
 ) -> tuple[Tensor, Tensor, tuple[int, int]]:
     """Which map each box lies in, its scaled corners in float64, and the bins along each axis."""
-    for name, value in (("input", input), ("boxes", boxes)):
-        if not isinstance(value, Tensor) or not value.is_floating_point():
-            got = f"dtype {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
-            raise TypeError(f"{name} must be a torch.Tensor of floats, got {got}")
+    check_float_tensor("input", input)
+    check_float_tensor("boxes", boxes)
     check_maps("input", input.shape)
     rows = [] if torch.compiler.is_compiling() else boxes.tolist()
     check_boxes(boxes.shape, rows, images=input.shape[0])

@@ -1,0 +1,521 @@
+"""Means and norms of a function of the cells: what GeM, Lp and log-mean-exp pooling have in common.
+
+All three are `y = f^-1(mean of f(x))`: GeM takes `f(x) = max(x, eps)^p`, log-mean-exp `f(x) = exp(r x)`, and Lp
+`f(x) = |x|^p` with a sum in place of the mean.  The number, p or r, is called t here.  It is read for every plane, and
+may be learned; a plain p of 1, 2, 3 or 4 is `POWER`, and multiplies, where any other p takes a logarithm and an
+exponential of every cell.
+
+Forward: one program for each tile of outputs, e(1+r) bytes for each input cell of e bytes, with r outputs for each
+input.  A region is read twice, first for its largest value, then for the sum; the second time it is in registers.
+
+Backward: a cell has from a region the gradient times `f'(x) / f'(y)`.  Where windows do not overlap, that needs nothing
+but the map and the gradient, and the region's sum is taken anew: e(2+r) bytes.  Where they overlap, a first kernel
+writes the largest value of every region and all of the product that does not depend on the cell, 8r bytes that are
+freed at once, and a second one gathers.  Nothing is saved but the map.  A learned t has from every program one sum for
+each plane, and these are then added, always in the same order.
+
+Everything is measured from the largest value of a region, so nothing overflows before its result does.  Log-mean-exp
+subtracts it.  Powers are scaled by the power of two that brings it to between 2 and 4, which rounds nothing.
+"""
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from poolref.regions import Adaptive, Window
+from poolref.triton.average import _divisor, share
+from poolref.triton.launch import Taps, as_maps, launch, like, over_inputs, over_outputs
+from poolref.triton.windows import cell, owner, place, plane, read, tap, write
+
+# --- the functions: f, its slope and its inverse, for cells and regions of any shape --------------------------------
+
+
+@triton.jit
+def kept(x, eps, F: tl.constexpr):
+    """What a cell counts as."""
+    if F == "gem":
+        return tl.maximum(x, eps, propagate_nan=tl.PropagateNan.ALL)
+    elif F == "lp":
+        return tl.abs(x)
+    else:
+        return x
+
+
+@triton.jit
+def scale(largest):
+    """The power of two that brings `largest` to between 2 and 4; 0 where it is inf."""
+    exponent = largest.to(tl.int32, bitcast=True) & 0x7F800000
+    return (0x7F800000 - tl.maximum(exponent, 0x00800000)).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def scaled(k, largest):
+    """`k` by that scale; where `largest` is inf, 1 for inf and 0 for all else."""
+    return tl.where(k == float("inf"), 1.0, k * scale(largest))
+
+
+@triton.jit
+def power(a, POWER: tl.constexpr):
+    if POWER == 0:
+        return a * 0 + 1
+    elif POWER == 1:
+        return a
+    elif POWER == 2:
+        return a * a
+    elif POWER == 3:
+        return a * a * a
+    else:
+        return (a * a) * (a * a)
+
+
+@triton.jit
+def root(a, POWER: tl.constexpr):
+    if POWER == 1:
+        return a
+    elif POWER == 2:
+        return tl.sqrt(a)
+    elif POWER == 3:
+        return tl.exp2(tl.log2(a) / 3)
+    else:
+        return tl.sqrt(tl.sqrt(a))
+
+
+@triton.jit
+def level(k, largest, F: tl.constexpr):
+    """How far a cell is below the largest of its region: log2 of their ratio, or for log-mean-exp their difference.
+
+    Never -inf, which times 0 would be NaN.
+    """
+    if F == "lse":
+        gap = tl.where(k == largest, 0.0, k - largest) * 1.4426950408889634  # inf - inf is no gap
+    else:
+        gap = tl.log2(scaled(k, largest)) - tl.log2(tl.maximum(scaled(largest, largest), 1e-30))  # 0 is below 0
+    return tl.maximum(gap, -1e30, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def raised(k, largest, t, POWER: tl.constexpr, F: tl.constexpr):
+    """f of a cell, up to a factor that all cells of the region share."""
+    if POWER > 0:
+        return power(scaled(k, largest), POWER)
+    else:
+        return tl.exp2(t * level(k, largest, F))
+
+
+@triton.jit
+def raised_minus_1(k, largest, t):
+    """`exp(r (x - largest)) - 1`, to all of its digits where it is nearly 0."""
+    u = t * level(k, largest, "lse")
+    near = ((((0.00115544 * u + 0.00954228) * u + 0.05549072) * u + 0.24022567) * u + 0.69314717) * u
+    return tl.where(u > -0.5, near, tl.exp2(u) - 1)  # from -0.5 to 0 a polynomial is within 2e-8 of 2^u - 1
+
+
+@triton.jit
+def log2_of(mean, excess, F: tl.constexpr):
+    """The binary logarithm of a mean that is 1 + excess; log-mean-exp needs all of its digits near 1."""
+    if F == "lse":
+        a = excess / (2 + excess)
+        near = a * (((0.41219858 * a * a + 0.57707802) * a * a + 0.96179669) * a * a + 2.88539008)  # of (1+a) / (1-a)
+        return tl.where(excess > -0.25, near, tl.log2(mean))
+    else:
+        return tl.log2(mean)
+
+
+@triton.jit
+def lowered(mean, excess, largest, t, POWER: tl.constexpr, F: tl.constexpr):
+    """The inverse of f, for a mean (in Lp: a sum) of what `raised` gives."""
+    if POWER > 0:
+        return root(mean, POWER) / scale(largest)
+    elif F == "lse":
+        above = log2_of(mean, excess, F) / t * 0.6931471805599453
+        return tl.where(largest == float("-inf"), largest, largest + above)
+    else:
+        return largest * tl.exp2(tl.log2(mean) / t)
+
+
+@triton.jit
+def slope_of_region(g, total, mean, largest, t, part, POWER: tl.constexpr, F: tl.constexpr):
+    """The gradient `g` of a region times that part of `f'(x) / f'(y)` that all cells share."""
+    if F == "lse":
+        return g / total
+    if POWER > 0:
+        slope = g * part / power(root(mean, POWER), POWER - 1)
+    else:
+        slope = g * tl.exp2(tl.log2(mean) / t) / total
+    if F == "lp":  # a norm of 0 has no slope, and one of inf the slope 1 at inf
+        slope = tl.where(total == 0, 0.0, tl.where(largest == float("inf"), g, slope))
+    return slope
+
+
+@triton.jit
+def slope_of_cell(x, slope, largest, t, eps, POWER: tl.constexpr, F: tl.constexpr):
+    """The gradient that a cell has from a region: `slope_of_region` times the part of the cell."""
+    k = kept(x, eps, F)
+    if POWER > 0:
+        pull = slope * power(scaled(k, largest), POWER - 1)
+    else:
+        pull = slope * tl.exp2((t if F == "lse" else t - 1) * level(k, largest, F))
+    if F == "gem":
+        pull = tl.where(x < eps, 0.0, pull)
+    if F == "lp":
+        pull = tl.where(x == 0, 0.0, tl.where(x < 0, -pull, pull))
+    return pull
+
+
+@triton.jit
+def slope_of_t(g, total, weighted, mean, excess, largest, t, F: tl.constexpr):
+    """The share of a region in the gradient of t; `weighted` is the sum of the cells' levels times their f."""
+    slope = g * (weighted / total - log2_of(mean, excess, F) / t) / t * 0.6931471805599453
+    if F == "lse":
+        return tl.where(tl.abs(largest) == float("inf"), 0.0, slope)
+    else:
+        return tl.where(largest == 0, 0.0, slope * lowered(mean, excess, largest, t, 0, F))  # no cells, no slope
+
+
+# --- the regions ----------------------------------------------------------------------------------------------------
+
+
+@triton.jit
+def region(planes, ok, o_depth, o_row, o_column, R: tl.constexpr, eps,
+           X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, D: tl.constexpr,
+           BINS: tl.constexpr, COUNT: tl.constexpr, F: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
+    """Tap by tap the cells of the regions in row `R` of a tile, what they count as, and whether they are there."""
+    KD: tl.constexpr = K[0]
+    KH: tl.constexpr = K[1]
+    KW: tl.constexpr = K[2]
+    columns = o_column + tl.arange(0, BW)[None, :]
+    cells = ()
+    counted = ()
+    there = ()
+    for kd in tl.static_range(KD):
+        depth, depth_ok = cell(o_depth, 0, kd, X[0], Y[0], S[0], P[0], D[0], BINS)
+        for kh in tl.static_range(KH):
+            row, row_ok = cell(o_row, R, kh, X[1], Y[1], S[1], P[1], D[1], BINS)
+            for kw in tl.static_range(KW):
+                _, column_ok = cell(columns, 0, kw, X[2], Y[2], S[2], P[2], D[2], BINS)
+                v = tap(planes, ok, depth, depth_ok, row, row_ok, o_column, kw,
+                        X, Y, K, S, P, D, BINS, BP, BW, float("-inf") if F == "lse" else 0.0)  # fmt: skip
+                k = kept(v, eps, F)
+                cells = cells + (v,)
+                counted = counted + (tl.where(depth_ok & row_ok & column_ok, k, 0.0) if F == "gem" and COUNT else k,)
+                there = there + (depth_ok & row_ok & column_ok,)
+    return cells, counted, there
+
+
+@triton.jit
+def sums(counted, there, t, K: tl.constexpr, COUNT: tl.constexpr, POWER: tl.constexpr, F: tl.constexpr,
+         LEARNED: tl.constexpr):  # fmt: skip
+    """Of the cells of a region the largest, the sum of f, that of f - 1, and that of f times the level."""
+    ROWS: tl.constexpr = K[0] * K[1]
+    KW: tl.constexpr = K[2]
+    largest = counted[0]
+    for i in tl.static_range(ROWS):
+        of_row = counted[i * KW]  # the next window may need the same row again
+        for j in tl.static_range(1, KW):
+            of_row = tl.maximum(of_row, counted[i * KW + j], propagate_nan=tl.PropagateNan.ALL)
+        largest = tl.maximum(largest, of_row, propagate_nan=tl.PropagateNan.ALL)
+    total = tl.zeros_like(largest)
+    excess = tl.zeros_like(largest)
+    weighted = tl.zeros_like(largest)
+    for i in tl.static_range(ROWS * KW):
+        f = raised(counted[i], largest, t, POWER, F)
+        total += f
+        if F == "lse":
+            e = raised_minus_1(counted[i], largest, t)
+            excess += tl.where(there[i], e, 0.0) if COUNT else e
+        if LEARNED:
+            weighted += f * level(counted[i], largest, F)
+    return largest, total, excess, weighted
+
+
+@triton.jit
+def part_of(o_depth, row, columns, factor, X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr,
+            P: tl.constexpr, D: tl.constexpr, BINS: tl.constexpr, COUNT: tl.constexpr):  # fmt: skip
+    """1 over the number of cells of a region, or for Lp 1."""
+    if COUNT:
+        part = share(o_depth, X[0], Y[0], K[0], S[0], P[0], D[0], BINS, False)
+        part *= share(row, X[1], Y[1], K[1], S[1], P[1], D[1], BINS, False)
+        return part * share(columns, X[2], Y[2], K[2], S[2], P[2], D[2], BINS, False)
+    else:
+        return factor
+
+
+# --- the kernels ----------------------------------------------------------------------------------------------------
+
+
+@triton.jit
+def number(t, image, first, planes, t_image, t_plane, BP: tl.constexpr):
+    """t of every plane of the tile, (BP, 1)."""
+    block = first + tl.arange(0, BP)[:, None]
+    return tl.load(t + image * t_image + block * t_plane, block < planes, 1.0)
+
+
+@triton.jit
+def mean_forward(x, y, t, planes, x_image, x_plane, y_image, y_plane, t_image, t_plane, eps, factor,
+                 X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, D: tl.constexpr,
+                 BINS: tl.constexpr, COUNT: tl.constexpr, POWER: tl.constexpr, F: tl.constexpr,
+                 ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
+    image, first, o_depth, o_row, o_column = place(planes, Y[0], ROWS, BP, BW)
+    x_planes = plane(x, image, first, x_image, x_plane, BP)
+    ok = first + tl.arange(0, BP)[:, None] < planes
+    columns = o_column + tl.arange(0, BW)[None, :]
+    of_plane = POWER if POWER > 0 else number(t, image, first, planes, t_image, t_plane, BP)
+    results = ()
+    for r in tl.static_range(ROWS):
+        _, counted, there = region(x_planes, ok, o_depth, o_row, o_column, r, eps,
+                                   X, Y, K, S, P, D, BINS, COUNT, F, BP, BW)  # fmt: skip
+        largest, total, excess, _ = sums(counted, there, of_plane, K, COUNT, POWER, F, False)
+        part = part_of(o_depth, o_row + r, columns, factor, X, Y, K, S, P, D, BINS, COUNT)
+        results = results + (lowered(total * part, excess * part, largest, of_plane, POWER, F),)
+    y_planes = plane(y, image, first, y_image, y_plane, BP)
+    for r in tl.static_range(ROWS):
+        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + columns * Y[5]
+        tl.store(y_planes + offset, results[r].to(y.dtype.element_ty), ok & (o_row + r < Y[1]) & (columns < Y[2]))
+
+
+@triton.jit
+def mean_slopes(grad, x, top, slope, t, t_grad, planes, x_image, x_plane, y_image, y_plane, g_image, g_plane,
+                t_image, t_plane, eps, factor,
+                X: tl.constexpr, Y: tl.constexpr, G: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr,
+                D: tl.constexpr, BINS: tl.constexpr, COUNT: tl.constexpr, POWER: tl.constexpr, F: tl.constexpr,
+                LEARNED: tl.constexpr, ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
+    """Of every region the largest value, and the gradient that its cells share."""
+    image, first, o_depth, o_row, o_column = place(planes, Y[0], ROWS, BP, BW)
+    x_planes = plane(x, image, first, x_image, x_plane, BP)
+    grads = plane(grad, image, first, g_image, g_plane, BP)
+    ok = first + tl.arange(0, BP)[:, None] < planes
+    columns = o_column + tl.arange(0, BW)[None, :]
+    of_plane = POWER if POWER > 0 else number(t, image, first, planes, t_image, t_plane, BP)
+    tops = ()
+    slopes = ()
+    of_t = tl.zeros((BP, BW), tl.float32)
+    for r in tl.static_range(ROWS):
+        _, counted, there = region(x_planes, ok, o_depth, o_row, o_column, r, eps,
+                                   X, Y, K, S, P, D, BINS, COUNT, F, BP, BW)  # fmt: skip
+        largest, total, excess, weighted = sums(counted, there, of_plane, K, COUNT, POWER, F, LEARNED)
+        part = part_of(o_depth, o_row + r, columns, factor, X, Y, K, S, P, D, BINS, COUNT)
+        row_ok, column_ok = o_row + r < Y[1], columns < Y[2]
+        g = read(grads, ok, o_depth, True, o_row + r, row_ok, columns, column_ok, G, 0.0).to(tl.float32)
+        tops = tops + (largest,)
+        slopes = slopes + (slope_of_region(g, total, total * part, largest, of_plane, part, POWER, F),)
+        if LEARNED:
+            more = slope_of_t(g, total, weighted, total * part, excess * part, largest, of_plane, F)
+            of_t += tl.where(row_ok & column_ok, more, 0.0)
+    top_planes = plane(top, image, first, y_image, y_plane, BP)
+    slope_planes = plane(slope, image, first, y_image, y_plane, BP)
+    for r in tl.static_range(ROWS):
+        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + columns * Y[5]
+        inside = ok & (o_row + r < Y[1]) & (columns < Y[2])
+        tl.store(top_planes + offset, tops[r], inside)
+        tl.store(slope_planes + offset, slopes[r], inside)
+    if LEARNED:
+        store_of_t(t_grad, of_t, image, first, planes, o_depth, Y[0], BP)
+
+
+@triton.jit
+def store_of_t(t_grad, of_t, image, first, planes, depth, DEPTHS: tl.constexpr, BP: tl.constexpr):
+    """The sums of this tile, one for each plane: the tiles are the rows of `t_grad`, and all planes its columns."""
+    images = tl.num_programs(0) // (DEPTHS * tl.cdiv(planes, BP))
+    tile = (depth * tl.num_programs(1) + tl.program_id(1)) * tl.num_programs(2) + tl.program_id(2)
+    block = first + tl.arange(0, BP)
+    offset = (tile.to(tl.int64) * images + image) * planes + block
+    tl.store(t_grad + offset, tl.sum(of_t, 1), block < planes)
+
+
+@triton.jit
+def mean_backward_apart(grad, x, x_grad, t, t_grad, planes, x_image, x_plane, y_image, y_plane, g_image, g_plane,
+                        t_image, t_plane, eps, factor,
+                        X: tl.constexpr, Y: tl.constexpr, G: tl.constexpr, S: tl.constexpr, P: tl.constexpr,
+                        D: tl.constexpr, COUNT: tl.constexpr, POWER: tl.constexpr, F: tl.constexpr,
+                        LEARNED: tl.constexpr, ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
+    """Windows side by side: a program owns windows and all of their cells."""
+    SD: tl.constexpr = S[0]
+    SH: tl.constexpr = S[1]
+    SW: tl.constexpr = S[2]
+    DEPTHS: tl.constexpr = (X[0] + S[0] - 1) // S[0]
+    image, first, o_depth, o_row, o_column = place(planes, DEPTHS, ROWS, BP, BW)
+    x_planes = plane(x, image, first, x_image, x_plane, BP)
+    grads = plane(grad, image, first, g_image, g_plane, BP)
+    ok = first + tl.arange(0, BP)[:, None] < planes
+    columns = o_column + tl.arange(0, BW)[None, :]
+    of_plane = POWER if POWER > 0 else number(t, image, first, planes, t_image, t_plane, BP)
+    results = ()
+    of_t = tl.zeros((BP, BW), tl.float32)
+    for r in tl.static_range(ROWS):
+        cells, counted, there = region(x_planes, ok, o_depth, o_row, o_column, r, eps,
+                                       X, G, S, S, P, D, False, COUNT, F, BP, BW)  # fmt: skip
+        largest, total, excess, weighted = sums(counted, there, of_plane, S, COUNT, POWER, F, LEARNED)
+        part = part_of(o_depth, o_row + r, columns, factor, X, G, S, S, P, D, False, COUNT)
+        depth_ok, row_ok, column_ok = o_depth < G[0], o_row + r < G[1], columns < G[2]
+        inside = depth_ok & row_ok & column_ok  # not so for cells that are left over
+        g = read(grads, ok, o_depth, depth_ok, o_row + r, row_ok, columns, column_ok, G, 0.0).to(tl.float32)
+        slope = slope_of_region(g, total, total * part, largest, of_plane, part, POWER, F)
+        for i in tl.static_range(SD * SH * SW):
+            pull = slope_of_cell(cells[i], slope, largest, of_plane, eps, POWER, F)
+            results = results + (tl.where(inside, pull, 0.0),)
+        if LEARNED:
+            more = slope_of_t(g, total, weighted, total * part, excess * part, largest, of_plane, F)
+            of_t += tl.where(inside, more, 0.0)
+    targets = plane(x_grad, image, first, y_image, y_plane, BP)
+    for r in tl.static_range(ROWS):
+        for a in tl.static_range(SD):
+            for b in tl.static_range(SH):
+                write(targets, results, ok, o_depth * SD + a, (o_row + r) * SH + b, o_column,
+                      ((r * SD + a) * SH + b) * SW, Y, S, BP, BW)  # fmt: skip
+    if LEARNED:
+        store_of_t(t_grad, of_t, image, first, planes, o_depth, DEPTHS, BP)
+
+
+@triton.jit
+def mean_backward(x, x_grad, top, slope, t, planes, x_image, x_plane, y_image, y_plane, g_image, g_plane,
+                  t_image, t_plane, eps, X: tl.constexpr, Y: tl.constexpr, G: tl.constexpr,
+                  K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, D: tl.constexpr, BINS: tl.constexpr,
+                  OWNERS: tl.constexpr, POWER: tl.constexpr, F: tl.constexpr,
+                  ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
+    TD: tl.constexpr = OWNERS[0]
+    TH: tl.constexpr = OWNERS[1]
+    TW: tl.constexpr = OWNERS[2]
+    SD: tl.constexpr = S[0]
+    SH: tl.constexpr = S[1]
+    SW: tl.constexpr = S[2]
+    DEPTHS: tl.constexpr = (X[0] + S[0] - 1) // S[0]
+    image, first, i_depth, i_row, i_column = place(planes, DEPTHS, ROWS, BP, BW)
+    x_planes = plane(x, image, first, x_image, x_plane, BP)
+    tops = plane(top, image, first, g_image, g_plane, BP)
+    slopes = plane(slope, image, first, g_image, g_plane, BP)
+    ok = first + tl.arange(0, BP)[:, None] < planes
+    columns = i_column + tl.arange(0, BW)[None, :]
+    of_plane = POWER if POWER > 0 else number(t, image, first, planes, t_image, t_plane, BP)
+    results = ()
+    for a in tl.static_range(SD):
+        for r in tl.static_range(ROWS):
+            for b in tl.static_range(SH):
+                for c in tl.static_range(SW):
+                    own_depth, own_row, own_column = i_depth * SD + a, (i_row + r) * SH + b, columns * SW + c
+                    v = read(x_planes, ok, own_depth, own_depth < X[0], own_row, own_row < X[1],
+                             own_column, own_column < X[2], X, 0.0).to(tl.float32)  # fmt: skip
+                    total = tl.zeros((BP, BW), tl.float32)
+                    for td in tl.static_range(TD):
+                        for th in tl.static_range(TH):
+                            for tw in tl.static_range(TW):
+                                if BINS or ((a + P[0] - td * D[0]) % SD == 0 and (b + P[1] - th * D[1]) % SH == 0
+                                            and (c + P[2] - tw * D[2]) % SW == 0):  # fmt: skip
+                                    d, d_ok, _ = owner(i_depth, 0, a, td, X[0], G[0], S[0], P[0], D[0], BINS)
+                                    h, h_ok, _ = owner(i_row, r, b, th, X[1], G[1], S[1], P[1], D[1], BINS)
+                                    w, w_ok, _ = owner(columns, 0, c, tw, X[2], G[2], S[2], P[2], D[2], BINS)
+                                    m = read(tops, ok, d, d_ok, h, h_ok, w, w_ok, G, 1.0)
+                                    s = read(slopes, ok, d, d_ok, h, h_ok, w, w_ok, G, 0.0)
+                                    pull = slope_of_cell(v, s, m, of_plane, eps, POWER, F)
+                                    # Beyond the edge there is no region, and the power may overflow.
+                                    total += tl.where(d_ok & h_ok & w_ok, pull, 0.0)
+                    results = results + (total,)
+    targets = plane(x_grad, image, first, y_image, y_plane, BP)
+    for a in tl.static_range(SD):
+        for r in tl.static_range(ROWS):
+            for b in tl.static_range(SH):
+                write(targets, results, ok, i_depth * SD + a, (i_row + r) * SH + b, i_column,
+                      ((a * ROWS + r) * SH + b) * SW, Y, S, BP, BW)  # fmt: skip
+
+
+# --- from tensors to kernels: gem.py, lp.py and lse.py call these ----------------------------------------------------
+
+
+def mean_pool(f: str, x: Tensor, regions: Window | Adaptive, t: float | Tensor, eps: float = 0.0) -> Tensor:
+    """`f^-1(mean of f(x))` over every region, (..., *output); t is a plain number, or broadcasts against x."""
+    n = regions.ndim
+    spatial = x.shape[x.ndim - n :]
+    taps = Taps.of(regions, spatial)
+    y = like(x, regions.output_shape(spatial))
+    source, target, numbers = as_maps(n, x, y, _number(f, x, n, t))
+    grid, tile, warps = over_outputs(source, target, taps)
+    launch(
+        mean_forward, grid, x.device, warps,
+        x=source.tensor, y=y, t=numbers.tensor, planes=source.planes,
+        x_image=source.image_stride, x_plane=source.plane_stride,
+        y_image=target.image_stride, y_plane=target.plane_stride,
+        t_image=numbers.image_stride, t_plane=numbers.plane_stride, eps=eps,
+        X=source.layout, Y=target.layout, **taps.constants, **_count(f, regions, spatial, taps),
+        POWER=_power(f, t), F=f, **tile,
+    )  # fmt: skip
+    return y
+
+
+def mean_pool_backward(
+    f: str,
+    grad: Tensor,
+    x: Tensor,
+    regions: Window | Adaptive,
+    t: float | Tensor,
+    learned: bool = False,
+    eps: float = 0.0,
+) -> tuple[Tensor, Tensor | None]:
+    """The gradients of the map, (..., *spatial), and, if it is learned, of t for every plane, (..., *ones)."""
+    n = regions.ndim
+    spatial = x.shape[x.ndim - n :]
+    taps = Taps.of(regions, spatial)
+    x_grad = like(x, spatial)
+    top = like(x, regions.output_shape(spatial), torch.float32)
+    slope = torch.empty_like(top)
+    source, target, given, tops, slopes, numbers = as_maps(n, x, x_grad, grad, top, slope, _number(f, x, n, t))
+    common = {
+        "x": source.tensor, "t": numbers.tensor, "planes": source.planes,
+        "x_image": source.image_stride, "x_plane": source.plane_stride,
+        "t_image": numbers.image_stride, "t_plane": numbers.plane_stride, "eps": eps,
+        "X": source.layout, "S": taps.stride, "P": taps.padding, "D": taps.dilation,
+        "POWER": _power(f, t), "F": f,
+    }  # fmt: skip
+    of_map = {"x_grad": x_grad, "y_image": target.image_stride, "y_plane": target.plane_stride, "Y": target.layout}
+    of_grad = {
+        "grad": given.tensor, "g_image": given.image_stride, "g_plane": given.plane_stride, "G": given.layout,
+        **_count(f, regions, spatial, taps), "LEARNED": learned,
+    }  # fmt: skip
+
+    def of_t(grid: tuple[int, ...], depths: int) -> Tensor:
+        shape = (depths * grid[1] * grid[2], source.images * source.planes)
+        return x.new_empty(shape if learned else 0, dtype=torch.float32)
+
+    apart = not taps.bins and taps.kernel == taps.stride and not any(taps.padding) and set(taps.dilation) == {1}
+    if apart:
+        grid, tile, warps = over_inputs(target, taps, light=True)
+        t_grad = of_t(grid, -(-target.sizes[0] // taps.stride[0]))
+        launch(mean_backward_apart, grid, x.device, warps, t_grad=t_grad, **common, **of_map, **of_grad, **tile)
+    else:
+        grid, tile, warps = over_outputs(source, tops, taps)
+        t_grad = of_t(grid, tops.sizes[0])
+        launch(
+            mean_slopes, grid, x.device, warps, top=tops.tensor, slope=slopes.tensor, t_grad=t_grad,
+            y_image=tops.image_stride, y_plane=tops.plane_stride, Y=tops.layout,
+            K=taps.kernel, BINS=taps.bins, **common, **of_grad, **tile,
+        )  # fmt: skip
+        grid, tile, warps = over_inputs(target, taps, light=False)
+        launch(
+            mean_backward, grid, x.device, warps, top=tops.tensor, slope=slopes.tensor,
+            g_image=tops.image_stride, g_plane=tops.plane_stride, G=tops.layout,
+            K=taps.kernel, BINS=taps.bins, OWNERS=taps.owners, **common, **of_map, **tile,
+        )  # fmt: skip
+    return x_grad, t_grad.sum(0).view(*x.shape[: x.ndim - n], *[1] * n) if learned else None
+
+
+def _power(f: str, t: float | Tensor) -> int:
+    """The power that multiplications give, or 0."""
+    return int(t) if f != "lse" and not isinstance(t, Tensor) and t in (1, 2, 3, 4) else 0
+
+
+def _number(f: str, x: Tensor, n: int, t: float | Tensor) -> Tensor:
+    """t for every plane of x, with spatial axes of 1."""
+    if _power(f, t):
+        t = x.new_empty(())  # which no kernel reads
+    elif not isinstance(t, Tensor):
+        t = x.new_full((), t, dtype=torch.float32)
+    return t.expand(*x.shape[: x.ndim - n], *[1] * n)
+
+
+def _count(f: str, regions: Window | Adaptive, spatial, taps: Taps) -> dict:
+    """What a sum is multiplied by: a factor or, where not all regions have equally many cells, 1 over their numbers."""
+    if f == "lp":
+        return {"factor": 1.0, "COUNT": False}
+    how = _divisor(regions, spatial, taps, padded=False, divisor=None)
+    return {"factor": how["factor"], "COUNT": how["COUNT"]}

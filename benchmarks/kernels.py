@@ -40,6 +40,7 @@ TYPES = {
     torch.float16: "*fp16",
     torch.float32: "*fp32",
     torch.uint8: "*u8",
+    torch.int32: "*i32",
     torch.int64: "*i64",
 }
 
@@ -92,7 +93,7 @@ def _average_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
 
 def _soft_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
     soft_kernels.soft_pool(x, regions)
-    soft_kernels.soft_pool_backward(grad, x, regions)
+    soft_kernels.soft_pool_backward(grad, x, grad, regions)
 
 
 # What each operator is compiled for: regions, shape and, unless it is NCHW, layout.

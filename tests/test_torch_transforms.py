@@ -19,6 +19,7 @@ from poolref.torch.functional import (
     soft_pool,
     sum_pool,
 )
+from poolref.torch.operators import packed
 
 REDUCERS = {
     "max": max_pool,
@@ -178,10 +179,10 @@ def test_autocast(name):
 
 @pytest.mark.parametrize("name, parameters", [("soft_pool", ()), ("lp_pool", (3.0,))])
 def test_raw_operators_keep_their_promises(name, parameters):
-    packed = (3, 2, 2, 1, 1, 0, 1, 1, 1)  # kernel_size, stride, padding, dilation of two axes, and ceil_mode
+    window = packed(Window((3, 2), (2, 1), (1, 0), ceil_mode=True))
     operator, backward = getattr(torch.ops.poolref, name), getattr(torch.ops.poolref, f"{name}_backward")
     for x in (draw(2, 3, 7, 6), draw(2, 3, 7, 6).contiguous(memory_format=torch.channels_last)):
         tests = ("test_schema", "test_faketensor")
-        torch.library.opcheck(operator.default, (x, packed, parameters), test_utils=tests)
-        y = operator(x, packed, parameters)
-        torch.library.opcheck(backward.default, (torch.ones_like(y), x, y, packed, parameters), test_utils=tests)
+        torch.library.opcheck(operator.default, (x, window, parameters), test_utils=tests)
+        y = operator(x, window, parameters)
+        torch.library.opcheck(backward.default, (torch.ones_like(y), x, y, window, parameters), test_utils=tests)

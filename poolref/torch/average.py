@@ -19,7 +19,7 @@ from poolref.torch.core import (
     widen,
     window_mean,
 )
-from poolref.torch.cuda import average_windows, runs_kernels
+from poolref.torch.cuda import AVERAGE, average_windows, runs_kernels
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -67,7 +67,7 @@ def avg_pool(
     is_window = isinstance(regions, Window)
     takes_ints = is_window and isinstance(input, Tensor) and input.dtype == torch.int64
     spatial = (check_numbers if takes_ints else check_floats)(input, regions)
-    if runs_kernels(input, regions):
+    if runs_kernels(input, regions, AVERAGE):
         return average_windows(input, regions, count_include_pad, divisor_override)
     if is_window and torch_averages(regions, spatial):
         return window_mean(input, regions, count_include_pad, divisor_override)
@@ -96,8 +96,8 @@ def sum_pool(input: Tensor, regions: Regions) -> Tensor:
     Formula: `y[o] = sum over c in region o of x[c]`; the average with a divisor of 1.
     """
     check_numbers(input, regions)
-    if runs_kernels(input, regions):
-        return average_windows(input, regions, divisor=1)
+    if runs_kernels(input, regions, AVERAGE):
+        return average_windows(input, regions, True, 1)
     return region_sum(widen(input), regions).to(input.dtype)
 
 

@@ -17,7 +17,7 @@ from poolref.torch.core import (
     region_max,
     window_max,
 )
-from poolref.torch.cuda import max_windows, runs_kernels
+from poolref.torch.cuda import MAX, max_windows, runs_kernels
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -67,8 +67,8 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
         return (values, indices) if return_indices else values
     if return_indices:
         return region_max(input, regions)
-    if runs_kernels(input, regions):
-        return max_windows(input, regions)
+    if runs_kernels(input, regions, MAX):
+        return max_windows(input, regions, False)
     if isinstance(regions, Running) and input.is_cpu:
         return running_max(input, regions)
     if not isinstance(regions, Window):

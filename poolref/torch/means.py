@@ -6,20 +6,26 @@ either, with gradients for the map and for the number, as :mod:`poolref.torch.ke
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from poolref.regions import Columns, Regions, Rows, Whole, Window, check_flag, check_int
 from poolref.torch.core import as_window, region_cells, region_counts, widen
+from poolref.torch.cuda import runs_kernels, triton_function
 from poolref.torch.forms import Pool
-from poolref.torch.kernels import _LIBRARY, _packed, _window
+from poolref.torch.operators import operator
 from poolref.torch.sweeps import Sweep, as_maps, as_planes, channels_innermost, empty_like
 
 
 def mean_kernel(
-    name: str, forward: Callable, backward: Callable, of_cells: Callable, cells_backward: Callable
+    name: str,
+    forward: Callable,
+    backward: Callable,
+    of_cells: Callable,
+    cells_backward: Callable,
+    triton: Mapping[type[Regions], str] = {},
 ) -> Callable[..., Tensor]:
     """Return an operator `(x, regions, t, *constants) -> y` for floats x, (..., *spatial).
 
@@ -34,81 +40,97 @@ def mean_kernel(
             take no part; autograd must be able to differentiate it.
         cells_backward: `(grad, cells, there, t, *constants)` -> the gradient of the cells, and each output's share in
             that of t.
+        triton: the kinds of regions that CUDA kernels serve, and the file of `poolref.triton` with functions
+            `<name>(x, regions, t, *constants)` -> y and `<name>_backward(grad, x, y, regions, t, learned, *constants)`
+            -> the gradients of x and, if t is learned, of t, which may still have one value for every plane; t is
+            float32.
     """
-    _register(name, forward, backward, of_cells, cells_backward)
-    run, run_backward = getattr(torch.ops.poolref, name), getattr(torch.ops.poolref, f"{name}_backward")
 
-    def exact(x: Tensor, regions: Regions, t: Tensor, *constants: float) -> Tensor:
+    def blocks(sweep: Sweep, x: Tensor, t: Tensor, *others: Tensor):
+        """Blocks of planes, each with its t: a float where one serves all and the processor can read it at once."""
+        n = len(sweep.spatial)
+        if x.is_cpu and t.numel() == 1:
+            number = t.item()
+            for block in sweep.blocks(x, *others):
+                yield number, *block
+        else:
+            for block in sweep.blocks(x, *others, t.expand(*x.shape[: x.ndim - n], *[1] * n)):
+                yield block[-1], *block[:-1]
+
+    def start(x: Tensor, window: Window) -> tuple[int, Sweep, Tensor]:
+        n, spatial = window.ndim, tuple(x.shape[x.ndim - window.ndim :])
+        counts = region_counts(window, spatial, widen(x[:0]))
+        return n, Sweep(window, spatial), counts.unsqueeze(-1) if channels_innermost(x, n) else counts
+
+    def each(t: float | Tensor, n: int) -> Tensor | float:
+        return as_maps(t, n).unsqueeze(-1) if isinstance(t, Tensor) else t
+
+    @torch.no_grad()
+    def run(x: Tensor, t: Tensor, regions: Regions, constants: list[float]) -> Tensor:
+        if runs_kernels(x, regions, triton):
+            return triton_function(triton, regions, name)(x, regions, t, *constants)
+        n, sweep, counts = start(x, regions)
+        y = empty_like(x, sweep.output)
+        for number, x_block, y_block in blocks(sweep, x, t, y):
+            x_block = widen(x_block)
+            result = forward(x_block, number, sweep, counts, *constants) if x.is_cpu else None
+            if result is None:
+                cells, there = _cells(as_maps(x_block, n), regions)
+                result = as_planes(of_cells(cells, there, each(number, n), *constants), n)
+            y_block.copy_(result)
+        return y
+
+    @torch.no_grad()
+    def run_backward(
+        grad: Tensor, x: Tensor, y: Tensor, t: Tensor, regions: Regions, constants: list[float], learned: bool
+    ) -> tuple[Tensor, Tensor]:
+        if runs_kernels(x, regions, triton):
+            x_grad, t_grad = triton_function(triton, regions, f"{name}_backward")(
+                grad, x, y, regions, t, learned, *constants
+            )
+            return x_grad, t_grad.sum_to_size(t.shape) if learned else torch.zeros_like(t)
+        n, sweep, counts = start(x, regions)
+        x_grad, t_grad = empty_like(x, sweep.spatial), empty_like(widen(x), (1,) * n)
+        for number, x_block, y_block, grad_block, *outs in blocks(sweep, x, t, y, grad, x_grad, t_grad):
+            narrow, x_block, grad_block = x_block.dtype != widen(x_block).dtype, widen(x_block), widen(grad_block)
+            results = None
+            if x.is_cpu:
+                y_block = forward(x_block, number, sweep, counts, *constants) if narrow else y_block
+                if y_block is not None:
+                    results = backward(grad_block, x_block, y_block, number, sweep, counts, learned, *constants)
+            if results is None:
+                cells, there = _cells(as_maps(x_block, n), regions)
+                wide_grad = as_maps(grad_block, n).unsqueeze(-1)
+                cells, shares = cells_backward(wide_grad, cells, there, each(number, n), *constants)
+                results = as_planes(sweep.spread_cells(cells), n), total(as_planes(shares, n), sweep)
+            outs[0].copy_(results[0])
+            if learned:
+                outs[1].copy_(results[1])
+        return x_grad, t_grad.sum_to_size(t.shape) if learned else torch.zeros_like(t)
+
+    def exact(x: Tensor, t: Tensor, regions: Regions, constants: list[float]) -> Tensor:
         cells, there = _cells(x, regions)
         return of_cells(widen(cells), there, t.unsqueeze(-1), *constants).to(x.dtype)
 
-    class Forward(torch.autograd.Function):
-        @staticmethod
-        def forward(x, t, window, constants):
-            return run(x, t, window, constants)
+    rest = "Tensor t, int[] regions, float[] constants"
+    pool = operator(
+        f"{name}(Tensor x, {rest}) -> Tensor y",
+        f"{name}_backward(Tensor grad, Tensor x, Tensor y, {rest}, bool needs_t) -> (Tensor x, Tensor t)",
+        run,
+        run_backward,
+        exact=exact,
+    )
 
-        @staticmethod
-        def setup_context(ctx, inputs, output):
-            x, t, ctx.window, ctx.constants = inputs
-            ctx.save_for_backward(x, output, t)
-
-        @staticmethod
-        def backward(ctx, grad):
-            # A compiled graph cannot be differentiated twice, and its compiler cannot follow the nesting.
-            once = _gradients if torch.compiler.is_compiling() else Backward.apply
-            grads = once(grad, *ctx.saved_tensors, ctx.window, ctx.constants, ctx.needs_input_grad[1])
-            return *grads, None, None
-
-        @staticmethod
-        def vmap(info, in_dims, x, t, window, constants):
-            x, t = _batched(info, in_dims, len(window) // 4, x, t)
-            return Forward.apply(x, t, window, constants), 0
-
-    def _gradients(grad, x, y, t, window, constants, learned):
-        x_grad, t_grad = run_backward(grad, x, y, t, window, constants, learned)
-        return x_grad, t_grad.sum_to_size(t.shape) if learned else torch.zeros_like(t)
-
-    class Backward(torch.autograd.Function):
-        @staticmethod
-        def forward(grad, x, y, t, window, constants, learned):
-            return _gradients(grad, x, y, t, window, constants, learned)
-
-        @staticmethod
-        def setup_context(ctx, inputs, output):
-            grad, x, _, t, ctx.window, ctx.constants, _ = inputs
-            ctx.save_for_backward(grad, x, t)
-
-        @staticmethod
-        def backward(ctx, *grad_grads):
-            def gradients(grad, x, t):
-                return torch.func.vjp(pool, x, t)[1](grad)
-
-            def pool(x, t):
-                return exact(x, _window(ctx.window), t, *ctx.constants)
-
-            grad, x, t = torch.func.vjp(gradients, *ctx.saved_tensors)[1](grad_grads)
-            return grad, x, None, t, None, None, None  # y follows from x and t
-
-        @staticmethod
-        def vmap(info, in_dims, grad, x, y, t, window, constants, learned):
-            grad, x, y = (
-                a.expand(info.batch_size, *a.shape) if dim is None else a.movedim(dim, 0)
-                for a, dim in zip((grad, x, y), in_dims[:3], strict=True)
-            )
-            # One t for all is given to each, because each has its own gradient.
-            t = t.expand(info.batch_size, *t.shape) if in_dims[3] is None else t.movedim(in_dims[3], 0)
-            wide = t.reshape(info.batch_size, *[1] * (x.ndim - t.ndim), *t.shape[1:])
-            x_grad, t_grad = Backward.apply(grad, x, y, wide, window, constants, learned)
-            return (x_grad, t_grad.reshape(t.shape)), (0, 0)
-
-    def operator(x: Tensor, regions: Regions, t: float | Tensor, *constants: float) -> Tensor:
+    def over_regions(x: Tensor, regions: Regions, t: float | Tensor, *constants: float) -> Tensor:
         t = torch.as_tensor(t, dtype=widen(x[:0]).dtype, device=x.device)
+        if torch.onnx.is_in_onnx_export():
+            return exact(x, t, regions, constants)
+        if runs_kernels(x, regions, triton):
+            return pool(x, t, regions, constants)
         window = _as_window(regions, tuple(x.shape[x.ndim - regions.ndim :]))
-        if window is None or torch.onnx.is_in_onnx_export():
-            return exact(x, regions, t, *constants)
-        return Forward.apply(x, t, _packed(window), constants)
+        return exact(x, t, regions, constants) if window is None else pool(x, t, window, constants)
 
-    return operator
+    return over_regions
 
 
 def total(values: Tensor, sweep: Sweep) -> Tensor:
@@ -156,85 +178,3 @@ def _cells(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
     """The cells of every region, and 1 for those that are there and 0 for padding and what smaller regions lack."""
     there = widen(x[:0]).new_ones(x.shape[x.ndim - regions.ndim :])
     return region_cells(x, regions, 0), region_cells(there, regions, 0)
-
-
-def _batched(info, in_dims, ndim: int, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-    x = x.expand(info.batch_size, *x.shape) if in_dims[0] is None else x.movedim(in_dims[0], 0)
-    if in_dims[1] is not None:
-        t = t.movedim(in_dims[1], 0)
-        t = t.reshape(info.batch_size, *[1] * (x.ndim - t.ndim), *t.shape[1:])
-    return x, t
-
-
-def _register(name: str, forward: Callable, backward: Callable, of_cells: Callable, cells_backward: Callable) -> None:
-    def blocks(sweep: Sweep, x: Tensor, t: Tensor, *others: Tensor):
-        """Blocks of planes, each with its t: a float where one serves all and the processor can read it at once."""
-        n = len(sweep.spatial)
-        if x.is_cpu and t.numel() == 1:
-            number = t.item()
-            for block in sweep.blocks(x, *others):
-                yield number, *block
-        else:
-            for block in sweep.blocks(x, *others, t.expand(*x.shape[: x.ndim - n], *[1] * n)):
-                yield block[-1], *block[:-1]
-
-    def start(x: Tensor, packed: list[int]) -> tuple[int, Window, Sweep, Tensor]:
-        window = _window(tuple(packed))
-        n, spatial = window.ndim, tuple(x.shape[x.ndim - window.ndim :])
-        counts = region_counts(window, spatial, widen(x[:0]))
-        return n, window, Sweep(window, spatial), counts.unsqueeze(-1) if channels_innermost(x, n) else counts
-
-    def each(t: float | Tensor, n: int) -> Tensor | float:
-        return as_maps(t, n).unsqueeze(-1) if isinstance(t, Tensor) else t
-
-    @torch.no_grad()
-    def run(x: Tensor, t: Tensor, packed: list[int], constants: list[float]) -> Tensor:
-        n, window, sweep, counts = start(x, packed)
-        y = empty_like(x, sweep.output)
-        for number, x_block, y_block in blocks(sweep, x, t, y):
-            x_block = widen(x_block)
-            result = forward(x_block, number, sweep, counts, *constants) if x.is_cpu else None
-            if result is None:
-                cells, there = _cells(as_maps(x_block, n), window)
-                result = as_planes(of_cells(cells, there, each(number, n), *constants), n)
-            y_block.copy_(result)
-        return y
-
-    @torch.no_grad()
-    def run_backward(
-        grad: Tensor, x: Tensor, y: Tensor, t: Tensor, packed: list[int], constants: list[float], learned: bool
-    ) -> tuple[Tensor, Tensor]:
-        n, window, sweep, counts = start(x, packed)
-        x_grad, t_grad = empty_like(x, sweep.spatial), empty_like(widen(x), (1,) * n)
-        for number, x_block, y_block, grad_block, *outs in blocks(sweep, x, t, y, grad, x_grad, t_grad):
-            narrow, x_block, grad_block = x_block.dtype != widen(x_block).dtype, widen(x_block), widen(grad_block)
-            results = None
-            if x.is_cpu:
-                y_block = forward(x_block, number, sweep, counts, *constants) if narrow else y_block
-                if y_block is not None:
-                    results = backward(grad_block, x_block, y_block, number, sweep, counts, learned, *constants)
-            if results is None:
-                cells, there = _cells(as_maps(x_block, n), window)
-                wide_grad = as_maps(grad_block, n).unsqueeze(-1)
-                cells, shares = cells_backward(wide_grad, cells, there, each(number, n), *constants)
-                results = as_planes(sweep.spread_cells(cells), n), total(as_planes(shares, n), sweep)
-            outs[0].copy_(results[0])
-            if learned:
-                outs[1].copy_(results[1])
-        return x_grad, t_grad
-
-    def fake(x, t, packed, constants):
-        window = _window(tuple(packed))
-        return empty_like(x, window.output_shape(x.shape[x.ndim - window.ndim :]))
-
-    def fake_backward(grad, x, y, t, packed, constants, learned):
-        n = len(packed) // 4
-        return empty_like(x, x.shape[x.ndim - n :]), empty_like(widen(x), (1,) * n)
-
-    rest = "Tensor t, int[] window, float[] constants"
-    _LIBRARY.define(f"{name}(Tensor x, {rest}) -> Tensor")
-    _LIBRARY.define(f"{name}_backward(Tensor grad, Tensor x, Tensor y, {rest}, bool learned) -> (Tensor, Tensor)")
-    _LIBRARY.impl(name, run, "CompositeExplicitAutograd")
-    _LIBRARY.impl(f"{name}_backward", run_backward, "CompositeExplicitAutograd")
-    torch.library.register_fake(f"poolref::{name}", fake, lib=_LIBRARY)
-    torch.library.register_fake(f"poolref::{name}_backward", fake_backward, lib=_LIBRARY)

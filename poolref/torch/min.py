@@ -6,7 +6,7 @@ from torch import Tensor
 
 from poolref.regions import Regions
 from poolref.torch.core import check_numbers
-from poolref.torch.cuda import max_windows, runs_kernels
+from poolref.torch.cuda import MAX, max_windows, runs_kernels
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -38,8 +38,8 @@ def min_pool(input: Tensor, regions: Regions) -> Tensor:
     Formula: `y[o] = min over c in region o of x[c]`, computed as `-max_pool(-x)`.
     """
     check_numbers(input, regions)
-    if runs_kernels(input, regions):
-        return max_windows(input, regions, smallest=True)
+    if runs_kernels(input, regions, MAX):
+        return max_windows(input, regions, True)
     return _upside_down(max_pool(_upside_down(input), regions))
 
 

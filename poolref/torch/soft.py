@@ -7,9 +7,8 @@ from math import log
 import torch
 from torch import Tensor
 
-from poolref.regions import Regions
-from poolref.torch.core import check_floats, level_by_level, region_cells
-from poolref.torch.cuda import runs_kernels, soft_windows
+from poolref.regions import Adaptive, Regions, Window
+from poolref.torch.core import check_floats, level_by_level
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -48,8 +47,6 @@ def soft_pool(input: Tensor, regions: Regions) -> Tensor:
     NaN), and its backward pass is `w` alone.  The paper is followed here.
     """
     check_floats(input, regions)
-    if runs_kernels(input, regions):
-        return soft_windows(input, regions, lambda x: _of_cells(region_cells(x, regions, -torch.inf)))
     return _soft_pool(input, regions)
 
 
@@ -104,7 +101,8 @@ def _cells_backward(grad: Tensor, cells: Tensor) -> Tensor:
     return grad * w * (1 + torch.where((w == 0) | (cells == y), 0.0, cells - y))  # inf - inf is no gap
 
 
-_soft_pool = kernel("soft_pool", _forward, _backward, _of_cells, _cells_backward, fill=-torch.inf)
+_TRITON = {Window: "soft", Adaptive: "soft"}
+_soft_pool = kernel("soft_pool", _forward, _backward, _of_cells, _cells_backward, fill=-torch.inf, triton=_TRITON)
 
 
 soft_pool1d, soft_pool2d, soft_pool3d = window_functions(soft_pool)

@@ -7,6 +7,7 @@ from harness import expect
 import poolref.torch.cuda as cuda
 from poolref.regions import Window
 from poolref.torch import functional as F
+from poolref.torch.operators import packed
 
 
 def main():
@@ -35,15 +36,15 @@ def main():
         for name, a, b in zip(("y", "grad", "second", "inference", "vmap"), run(pool, *arguments), expected):
             expect(a, b.numpy(), f"{pool.__name__}{arguments} {name}", 1e-5)
 
-    window = list(cuda._packed(Window(3, 2, 1)))
-    y = cuda.max_windows(x, Window(3, 2, 1))
+    window = packed(Window(3, 2, 1))
+    y = cuda.max_windows(x, Window(3, 2, 1), False)
     for name, *arguments in (
         ("max_windows", x, window, False, True),
         ("max_windows_backward", y, y.to(torch.uint8), window, (7, 8)),
         ("average_windows", x, window, True, None),
         ("average_windows_backward", y, window, (7, 8), True, 3),
-        ("soft_windows", x, window),
-        ("soft_windows_backward", y, x, window),
+        ("soft_pool", x, window, ()),
+        ("soft_pool_backward", y, x, y, window, ()),
     ):
         torch.library.opcheck(getattr(torch.ops.poolref, name).default, arguments)
 

@@ -9,6 +9,7 @@ from torch import nn
 from torch.func import functional_call
 from torch_checks import check_against_numpy, check_all, draw
 
+import poolref.numpy
 from poolref.regions import Adaptive, Pyramid, Running
 from poolref.torch import (
     BottomPool,
@@ -157,7 +158,7 @@ def test_running_maxima_are_cummax(seed, direction, height, width):
 
 
 def test_running_maxima_in_blocks():
-    x = draw(9, 190, 180).float().requires_grad_()  # more cells than one block holds
+    x = draw(17, 190, 180).float().requires_grad_()  # more cells than one block holds
     for direction in ("up", "right"):
         axis = Running(direction).axis + 1
         plain = x.flip(1).cummax(1).values.flip(1) if direction == "up" else x.cummax(axis).values
@@ -166,6 +167,19 @@ def test_running_maxima_in_blocks():
         g = draw(*y.shape, seed=1).float()
         grads = torch.autograd.grad(y, x, g)[0], torch.autograd.grad(plain, x, g)[0]
         torch.testing.assert_close(*grads, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("direction", ["up", "down", "left", "right"])
+@pytest.mark.parametrize("special", [None, "x is nan", "x is inf", "x is -inf", "grad is inf", "grad is nan"])
+def test_gradients_of_running_maxima_are_the_numpy_columns(direction, special):
+    x, g = draw(3, 6, 7).round(), draw(3, 6, 7, seed=1)  # with many ties
+    if special:
+        where, _, value = special.split()
+        {"x": x, "grad": g}[where][1, 2:5, 3] = float(value)
+    expected = poolref.numpy.max_pool_backward(g.numpy(), x.numpy(), Running(direction))
+    x.requires_grad_()
+    grad = torch.autograd.grad(max_pool(x, Running(direction)), x, g)[0]
+    np.testing.assert_allclose(grad, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_the_order_of_a_pyramids_vector():

@@ -1,6 +1,7 @@
-"""Running maxima on the CPU, fast: one step of the scan for many lines at once, where torch's cummax goes line by line.
+"""Running maxima on the CPU, fast: columns are scanned many at a time, row after row; rows by torch's cummax.
 
-The gradient is found by the same scan backwards: what has been collected is given to a cell where the maximum rose.
+The running maximum rises where a cell exceeds all that the scan has met.  Until it rises again, such a cell is where
+the maximum comes from: it gets the gradients of all outputs of its run.  So the outputs alone tell who gets what.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from poolref.regions import Running
 from poolref.torch.core import region_max, widen
 from poolref.torch.kernels import _LIBRARY
-from poolref.torch.sweeps import BLOCK_CELLS
+
+BLOCK_CELLS = 2**19, 2**17  # cells of a block of planes; large for columns, where a step takes one row of each plane
 
 
 def running_max(x: Tensor, running: Running) -> Tensor:
@@ -30,8 +33,8 @@ class _Forward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        x, ctx.direction = inputs
-        ctx.save_for_backward(x, output)
+        ctx.direction = inputs[1]
+        ctx.save_for_backward(output)
 
     @staticmethod
     def backward(ctx, grad):
@@ -46,89 +49,115 @@ class _Forward(torch.autograd.Function):
 
 class _Backward(torch.autograd.Function):
     @staticmethod
-    def forward(grad, x, y, direction):
-        return torch.ops.poolref.running_max_backward(grad, x, y, direction)
+    def forward(grad, y, direction):
+        return torch.ops.poolref.running_max_backward(grad, y, direction)
 
     @staticmethod
     def setup_context(ctx, inputs, output):
-        _, x, _, ctx.direction = inputs
-        ctx.save_for_backward(x)
+        _, y, ctx.direction = inputs
+        ctx.save_for_backward(y)
 
     @staticmethod
     def backward(ctx, grad_grad):
-        (x,) = ctx.saved_tensors
-        winners = region_max(x, Running(ctx.direction))[1]
-        return grad_grad.flatten(-2).gather(-1, winners.flatten(-2)).view(winners.shape), None, None, None
+        (y,) = ctx.saved_tensors
+        winners = _winners(y, Running(ctx.direction))
+        return grad_grad.flatten(-2).gather(-1, winners.flatten(-2)).view(winners.shape), None, None
 
     @staticmethod
-    def vmap(info, in_dims, grad, x, y, direction):
-        grad, x, y = (
+    def vmap(info, in_dims, grad, y, direction):
+        grad, y = (
             a.expand(info.batch_size, *a.shape) if dim is None else a.movedim(dim, 0)
-            for a, dim in zip((grad, x, y), in_dims[:3], strict=True)
+            for a, dim in zip((grad, y), in_dims[:2], strict=True)
         )
-        return _Backward.apply(grad, x, y, direction), 0
+        return _Backward.apply(grad, y, direction), 0
 
 
 @torch.no_grad()
 def _run(x: Tensor, direction: str) -> Tensor:
+    running = Running(direction)
     y = torch.empty_like(x, memory_format=torch.contiguous_format)
-    for order, out, cells, best in _blocks(direction, y, x, spare=1):
-        rows, bests = cells.unbind(), best.unbind()
-        bests[order[0]].copy_(rows[order[0]])
-        for before, now in pairwise(order):
-            torch.maximum(bests[before], rows[now], out=bests[now])
-        out.copy_(best.transpose(0, 1))
+    for x_block, y_block in _blocks(running, x, y):
+        if running.axis == 0:
+            rows, bests = x_block.unbind(1), y_block.unbind(1)
+            order = _order(running, len(rows))
+            bests[order[0]].copy_(rows[order[0]])
+            for before, now in pairwise(order):
+                torch.maximum(bests[before], rows[now], out=bests[now])
+        else:
+            lines = x_block.flip(-1) if running.reverse else x_block
+            torch.cummax(lines, -1, out=(y_block, torch.empty_like(y_block, dtype=torch.int64)))
+            if running.reverse:
+                y_block.copy_(y_block.flip(-1))
     return y
 
 
 @torch.no_grad()
-def _run_backward(grad: Tensor, x: Tensor, y: Tensor, direction: str) -> Tensor:
-    x_grad = torch.empty_like(x, memory_format=torch.contiguous_format)
-    for order, out, g, cells, best, stays, rises in _blocks(
-        direction, x_grad, widen(grad), widen(x), widen(y), spare=2
-    ):
-        now, before = (slice(1, None), slice(None, -1)) if order[0] == 0 else (slice(None, -1), slice(1, None))
-        torch.le(cells[now], best[before], out=stays[now])  # 1 where the maximum is still the old one
-        torch.sub(1, stays[now], out=rises[now])
-        gs, stay, rise, results = g.unbind(), stays.unbind(), rises.unbind(), cells.unbind()
-        for now, before in pairwise(reversed(order)):
-            torch.mul(gs[now], rise[now], out=results[now])  # gs[now] has collected what came after it
-            gs[before].addcmul_(gs[now], stay[now])
-        results[order[0]].copy_(gs[order[0]])
-        out.copy_(cells.transpose(0, 1))
+def _run_backward(grad: Tensor, y: Tensor, direction: str) -> Tensor:
+    running = Running(direction)
+    x_grad = torch.empty_like(y, memory_format=torch.contiguous_format)
+    for blocks in _blocks(running, grad, y, x_grad):
+        grad_block, y_block, out = (widen(a) for a in blocks)
+        last = y_block.select(running.axis + 1, 0 if running.reverse else -1)
+        if not (grad_block.sum() + last.sum()).isfinite():
+            _by_winner(grad_block, y_block, out, running)
+        elif running.axis == 0:
+            _down_columns(grad_block, y_block, out, running)
+        else:
+            _along_rows(grad_block, y_block, out, running)
+        if out is not blocks[-1]:
+            blocks[-1].copy_(out)
     return x_grad
 
 
-def _blocks(
-    direction: str, out: Tensor, *inputs: Tensor, spare: int
-) -> Iterator[tuple[list[int], *tuple[Tensor, ...]]]:
-    """The order of the scan, a block of `out` to be filled, copies of those of `inputs`, and `spare` more blocks.
+def _down_columns(grad: Tensor, y: Tensor, out: Tensor, running: Running) -> None:
+    """Collect gradients from the end of the scan: a cell hands on what it has, unless the maximum rose there."""
+    now, before = (slice(None, -1), slice(1, None)) if running.reverse else (slice(1, None), slice(None, -1))
+    stays = torch.empty_like(y)
+    torch.eq(y[:, now], y[:, before], out=stays[:, now])
+    out.copy_(grad)
+    rows, stay = out.unbind(1), stays.unbind(1)
+    for i, before_i in pairwise(reversed(_order(running, len(rows)))):
+        rows[before_i].addcmul_(rows[i], stay[i])
+    out[:, now].addcmul_(out[:, now], stays[:, now], value=-1)
 
-    The axis that is scanned comes first; all but `out` are the same memory in every block, since new memory would cost
-    more than the scan.
-    """
-    running = Running(direction)
-    height, width = out.shape[-2:]
-    planes = prod(out.shape[:-2])
-    size = max(1, min(planes, BLOCK_CELLS // (height * width)) if out.is_cpu else planes)
-    if running.axis == 0:
-        maps = [a.reshape(planes, height, width) for a in (out, *inputs)]
-        memory = [maps[-1].new_empty(height, size, width) for _ in range(len(inputs) + spare)]
-    else:  # as matrices, which torch transposes fast
-        maps, size = [a.reshape(planes * height, width) for a in (out, *inputs)], size * height
-        memory = [maps[-1].new_empty(width, size) for _ in range(len(inputs) + spare)]
-    order = list(range(len(memory[0])))
-    if running.reverse:
-        order.reverse()
-    for block in zip(*(a.split(size) for a in maps), strict=True):
-        copies = [m[:, : len(block[0])] for m in memory]
-        for copy, source in zip(copies, block[1:], strict=False):
-            copy.copy_(source.transpose(0, 1))
-        yield order, block[0], *copies
+
+def _along_rows(grad: Tensor, y: Tensor, out: Tensor, running: Running) -> None:
+    """Find the runs, and sum them up: NumPy has a sum over runs of any length, and torch has none as fast."""
+    flat = y.numpy().reshape(-1)
+    begins = np.empty(len(flat), bool)
+    np.not_equal(flat[1:], flat[:-1], out=begins[1:])
+    begins[:: y.shape[-1]] = True
+    first = np.flatnonzero(begins)
+    winners = np.append(first[1:], len(flat)) - 1 if running.reverse else first
+    out.zero_()
+    out.numpy().reshape(-1)[winners] = np.add.reduceat(grad.numpy().reshape(-1), first)
+
+
+def _by_winner(grad: Tensor, y: Tensor, out: Tensor, running: Running) -> None:
+    """The same by plain steps, where NaN or an infinity would spread to other cells."""
+    out.zero_().flatten(-2).scatter_add_(-1, _winners(y, running).flatten(-2), grad.flatten(-2))
+
+
+def _winners(y: Tensor, running: Running) -> Tensor:
+    """The flat index of the cell that each running maximum comes from."""
+    return region_max(y, running)[1]
+
+
+def _order(running: Running, n: int) -> range:
+    return range(n - 1, -1, -1) if running.reverse else range(n)
+
+
+def _blocks(running: Running, *maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Matching blocks of planes, (planes, H, W)."""
+    height, width = maps[0].shape[-2:]
+    size = max(1, BLOCK_CELLS[running.axis] // (height * width))
+    if maps[0].numel():
+        planes = (a.reshape(prod(a.shape[:-2]), height, width) for a in maps)
+        yield from zip(*(a.split(size) for a in planes), strict=True)
 
 
 _LIBRARY.define("running_max(Tensor x, str direction) -> Tensor")
-_LIBRARY.define("running_max_backward(Tensor grad, Tensor x, Tensor y, str direction) -> Tensor")
+_LIBRARY.define("running_max_backward(Tensor grad, Tensor y, str direction) -> Tensor")
 _LIBRARY.impl("running_max", _run, "CompositeExplicitAutograd")
 _LIBRARY.impl("running_max_backward", _run_backward, "CompositeExplicitAutograd")
 

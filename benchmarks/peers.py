@@ -20,8 +20,10 @@ from poolref.regions import Adaptive, Pyramid, Regions, Running, Whole, Window
 Pool = Callable[[Tensor], Tensor]
 
 
-def _torch_module(window: Callable[..., nn.Module], adaptive: Callable[..., nn.Module]) -> Callable[[Regions], Pool]:
+def _torch_module(name: str, **options: bool) -> Callable[[Regions], Pool]:
     def build(regions: Regions) -> Pool:
+        window = partial(getattr(nn, f"{name}Pool{regions.ndim}d"), **options)
+        adaptive = getattr(nn, f"Adaptive{name}Pool{regions.ndim}d")
         match regions:
             case Window(kernel_size=k, stride=s, padding=p):
                 return window(k, s, p)
@@ -37,9 +39,9 @@ def _torch_module(window: Callable[..., nn.Module], adaptive: Callable[..., nn.M
     return build
 
 
-_max = _torch_module(nn.MaxPool2d, nn.AdaptiveMaxPool2d)
-_average = _torch_module(nn.AvgPool2d, nn.AdaptiveAvgPool2d)
-_mean = _torch_module(partial(nn.AvgPool2d, count_include_pad=False), nn.AdaptiveAvgPool2d)
+_max = _torch_module("Max")
+_average = _torch_module("Avg")
+_mean = _torch_module("Avg", count_include_pad=False)
 
 
 def _composed_max(regions: Regions) -> Pool:
@@ -62,7 +64,11 @@ def _composed_soft(regions: Regions) -> Pool:
 
 
 def _composed_gem(regions: Regions) -> Pool:
-    mean, p = _mean(regions), nn.Parameter(torch.tensor(3.0))
+    return _generalized_mean(regions, nn.Parameter(torch.tensor(3.0)))
+
+
+def _generalized_mean(regions: Regions, p: float | Tensor) -> Pool:
+    mean = _mean(regions)
     return lambda x: mean(x.clamp(min=1e-6).pow(p)).pow(1 / p)
 
 
@@ -79,6 +85,10 @@ def composition(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
     return torch_run(COMPOSITION[row.operator](row.regions), row, x, g)
 
 
+def composition_with_p_fixed(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
+    return torch_run(_generalized_mean(row.regions, 3.0), row, x, g)
+
+
 def onnxruntime(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
     w = row.regions
     operator, attributes = ONNX[row.operator]
@@ -86,4 +96,9 @@ def onnxruntime(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
     return onnxruntime_run(operator, window | attributes, row, x, g)
 
 
-PEERS = {"torch": torch_nn, "composition": composition, "onnxruntime": onnxruntime}
+PEERS = {
+    "torch": torch_nn,
+    "composition": composition,
+    "composition, p fixed": composition_with_p_fixed,
+    "onnxruntime": onnxruntime,
+}

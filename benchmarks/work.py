@@ -45,6 +45,7 @@ class Row:
 
 WINDOWS = (Window(2), Window(3, 2, 1), Window(3, 1, 1))
 BINS = (Adaptive(7), Whole())
+SCANS = tuple(Running(direction) for direction in ("up", "down", "left", "right"))
 LARGE = ((8, 64, 112, 112), (8, 64, 224, 224))
 SMALL = (1, 16, 64, 64)  # 64 Ki elements
 ALL = (SMALL, *LARGE)
@@ -86,7 +87,7 @@ WORK: tuple[Row, ...] = (
     *rows("soft", "training", "numpy", "composition", 2.0, shapes=LARGE[:1]),
     *rows("gem", "training", "numpy", "composition", 2.0, shapes=LARGE[:1]),
     *rows("max", "training", "numpy", "composition", 1.5, [Pyramid()], LARGE[:1]),
-    *rows("max", "training", "numpy", "composition", 2.0, [Running("up")], LARGE[:1]),
+    *rows("max", "training", "numpy", "composition", 2.0, SCANS, LARGE[:1]),
     # The torch column: windows.
     *rows("max", "forward", "torch", "torch", 4.0),
     *rows("max", "forward", "torch", "torch", 0.95, shapes=[SMALL]),
@@ -112,14 +113,17 @@ WORK: tuple[Row, ...] = (
     # The torch column: what torch.nn has not.
     *rows("soft", "training", "torch", "composition", 2.0, shapes=LARGE[:1]),
     *rows("gem", "training", "torch", "composition", 2.0, shapes=LARGE[:1]),
+    *rows("gem", "training", "torch", "composition, p fixed", 2.0, shapes=LARGE[:1]),
+    *rows("max", "training", "torch", "composition", 1.5, [Pyramid()], LARGE[:1]),
+    *rows("max", "training", "torch", "composition", 2.0, SCANS, LARGE[:1]),
 )
 
 
 def label(regions: Regions) -> str:
     """The short name of regions, such as k3s2p1."""
     match regions:
-        case Window(kernel_size=(k, _), stride=(s, _), padding=(p, _)):
-            return f"k{k}s{s}" + (f"p{p}" if p else "")
+        case Window(kernel_size=(k, *_), stride=(s, *_), padding=(p, *_)):
+            return f"k{k}s{s}" + (f"p{p}" if p else "") + (f" {regions.ndim}d" if regions.ndim != 2 else "")
         case Adaptive(output_size=(o, _)):
             return f"adaptive {o}"
         case Whole():

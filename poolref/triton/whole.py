@@ -5,15 +5,13 @@ is all of it; where channels lie innermost, the cells of a line are a pixel apar
 kernel serves all: a tensor is images of planes of `R` cells of `B` lines side by side, and a program owns a tile of
 `BP` planes and `BB` lines, through which it walks `BR` cells at a time.
 
-Forward: every cell is read once, e bytes.  A lane of the tile keeps what it needs of the cells that it has met: the
-largest; their sum; or, for SoftPool, the largest, the sum of exponentials of what lies below it, and these gaps'
-weighted sum, all three rescaled when a larger cell comes.  At the end the lanes of a line are joined.  Where there are
-too few lines to fill a GPU, a line is divided among several programs, and a second kernel joins their results, always
-in the same order.
+Forward: every cell is read once, e bytes.  A lane of the tile keeps a few numbers of the cells that it has met, see
+fold.py; at the end the lanes of a line are joined.  Where there are too few lines to fill a GPU, a line is divided
+among several programs, and a second kernel joins what they have kept, always in the same order.
 
 Backward: every cell is written once, by the program that owns it.  The maximum needs the number of the cell it came
-from, e bytes a cell; the mean needs nothing, e bytes; SoftPool reads the map, and takes its sums anew: 2e bytes, and
-once more from the cache.
+from, e bytes a cell; the mean needs nothing, e bytes.  The others read the map and take their sums anew: 2e bytes, and
+a second reading from the cache.
 """
 
 from __future__ import annotations
@@ -27,111 +25,43 @@ import triton.language as tl
 from torch import Tensor
 
 from poolref.regions import Columns, Rows, Whole
+from poolref.triton.fold import join, load, meet, nothing, result, save
 from poolref.triton.launch import THREADS, launch, like
-from poolref.triton.soft import below, pulled
+from poolref.triton.means import _power, slope_of_cell, slope_of_region, slope_of_t
+from poolref.triton.soft import pulled
 
+_KEPT = {"max": 1, "sum": 1, "first": 2, "soft": 3, "gem": 2, "lp": 2, "lse": 4}  # parts of a state, t aside
 FULL = 768  # programs that fill a GPU: six for each of an H100's multiprocessors
 
 Lined = Whole | Rows | Columns
 
 
 @triton.jit
-def nothing(first, KIND: tl.constexpr, BP: tl.constexpr, BR: tl.constexpr, BB: tl.constexpr):
-    """What a lane keeps before it has met a cell; the first that it will meet is number `first` plus its own."""
-    if KIND == "sum":
-        return (tl.zeros((BP, BR, BB), tl.float32),)
-    else:
-        lowest = tl.full((BP, BR, BB), float("-inf"), tl.float32)
-        if KIND == "max":
-            return (lowest,)
-        elif KIND == "first":
-            return lowest, tl.zeros((BP, BR, BB), tl.int32) + first + tl.arange(0, BR)[None, :, None]
-        else:
-            return lowest, tl.zeros((BP, BR, BB), tl.float32), tl.zeros((BP, BR, BB), tl.float32)
-
-
-@triton.jit
-def meet(kept, values, there, number, STEP: tl.constexpr, KIND: tl.constexpr):
-    """What a lane keeps after it has met more cells, the numbers of which are `number`, `number + STEP` and so on.
-
-    All are loaded before the first is used, so that many loads are under way at once.
-    """
-    U: tl.constexpr = len(values)
-    if KIND == "sum":
-        total = kept[0]
-        for u in tl.static_range(U):
-            total += values[u]
-        return (total,)
-    elif KIND == "first":
-        best = kept[0]
-        which = kept[1]
-        for u in tl.static_range(U):
-            better = (values[u] > best) | ((values[u] != values[u]) & (best == best))  # of equal cells the first
-            best = tl.where(better, values[u], best)
-            which = tl.where(better, number + u * STEP, which)
-        return best, which
-    else:
-        largest = kept[0]
-        for u in tl.static_range(U):
-            largest = tl.maximum(largest, values[u], propagate_nan=tl.PropagateNan.ALL)
-        if KIND == "max":
-            return (largest,)
-        else:
-            gap = below(kept[0], largest)
-            scale = tl.exp(gap)
-            total = kept[1] * scale
-            gaps = (kept[2] + kept[1] * gap) * scale
-            for u in tl.static_range(U):
-                gap = below(values[u], largest)
-                e = tl.where(there, tl.exp(gap), 0.0)
-                total += e
-                gaps += e * gap
-            return largest, total, gaps
-
-
-@triton.jit
-def join(kept, KIND: tl.constexpr):
-    """What all lanes of a line keep together: (BP, BR, BB) -> (BP, 1, BB)."""
-    if KIND == "sum":
-        return (tl.sum(kept[0], 1, keep_dims=True),)
-    else:
-        is_nan = kept[0] != kept[0]
-        largest = tl.max(tl.where(is_nan, float("-inf"), kept[0]), 1, keep_dims=True)
-        largest = tl.where(tl.max(is_nan.to(tl.int32), 1, keep_dims=True) > 0, float("nan"), largest)
-        if KIND == "max":
-            return (largest,)
-        elif KIND == "first":
-            return largest, tl.min(tl.where((kept[0] == largest) | is_nan, kept[1], 2147483647), 1, keep_dims=True)
-        else:
-            gap = below(kept[0], largest)
-            scale = tl.exp(gap)
-            total = tl.sum(kept[1] * scale, 1, keep_dims=True)
-            return largest, total, tl.sum((kept[2] + kept[1] * gap) * scale, 1, keep_dims=True)
-
-
-@triton.jit
-def of_line(x, tile, ok, first, R: tl.constexpr, PART: tl.constexpr, CELL: tl.constexpr, KIND: tl.constexpr,
-            MIN: tl.constexpr, U: tl.constexpr, BP: tl.constexpr, BR: tl.constexpr, BB: tl.constexpr):  # fmt: skip
-    """What the cells from `first` on of every line of a tile come to, (BP, 1, BB)."""
-    FILL: tl.constexpr = 0.0 if KIND == "sum" else (float("inf") if MIN else float("-inf"))
+def of_line(x, tile, ok, first, t, eps, R: tl.constexpr, PART: tl.constexpr, CELL: tl.constexpr, KIND: tl.constexpr,
+            MIN: tl.constexpr, POWER: tl.constexpr, LEARNED: tl.constexpr, U: tl.constexpr, BP: tl.constexpr,
+            BR: tl.constexpr, BB: tl.constexpr):  # fmt: skip
+    """The state of the cells from `first` on of every line of a tile, (BP, 1, BB)."""
+    ADDS: tl.constexpr = KIND == "sum" or KIND == "gem" or KIND == "lp"
+    FILL: tl.constexpr = 0.0 if ADDS else (float("inf") if MIN else float("-inf"))
     lane = tl.arange(0, BR)[None, :, None]
     tile = tile + lane * CELL
     cells = R if PART >= R else tl.minimum(PART, R - first)
     x += first.to(tl.int64) * CELL
-    kept = nothing(first, KIND, BP, BR, BB)
+    zeros = tl.zeros((BP, BR, BB), tl.float32)
+    state = nothing(zeros, tl.zeros((BP, BR, BB), tl.int32) + first + lane, KIND, LEARNED)
     for number in range(0, cells // (U * BR) * (U * BR), U * BR):
-        values = ()
+        values = ()  # all are loaded before the first is used, so that many loads are under way at once
         for u in tl.static_range(U):
             v = tl.load(x + (tile + u * BR * CELL), ok, FILL).to(tl.float32)
             values = values + (-v if MIN else v,)
-        kept = meet(kept, values, True, first + number + lane, BR, KIND)
+        state = meet(state, values, True, first + number + lane, BR, t, eps, KIND, POWER, LEARNED)
         x += U * BR * CELL
     for number in range(cells // (U * BR) * (U * BR), cells, BR):
         there = number + lane < cells
         v = tl.load(x + tile, ok & there, FILL).to(tl.float32)
-        kept = meet(kept, (-v if MIN else v,), there, first + number + lane, BR, KIND)
+        state = meet(state, (-v if MIN else v,), there, first + number + lane, BR, t, eps, KIND, POWER, LEARNED)
         x += BR * CELL
-    return join(kept, KIND)
+    return join(state, t, KIND, POWER, LEARNED)
 
 
 @triton.jit
@@ -159,97 +89,107 @@ def within(PLANE: tl.constexpr, LINE: tl.constexpr, BP: tl.constexpr, BB: tl.con
 
 
 @triton.jit
-def result(kept, factor, KIND: tl.constexpr, MIN: tl.constexpr):
-    """The pooled value of a line."""
-    if KIND == "sum":
-        return kept[0] * factor
-    elif KIND == "soft":
-        return kept[0] + kept[2] / kept[1]
-    elif MIN:
-        return -kept[0]
+def number(t, offset, ok, KIND: tl.constexpr, POWER: tl.constexpr):
+    """The number that shapes a mean, for every line."""
+    if POWER == 0 and (KIND == "gem" or KIND == "lp" or KIND == "lse"):
+        return tl.load(t + offset, ok, 1.0)
     else:
-        return kept[0]
+        return POWER
 
 
 @triton.jit
-def whole_forward(x, y, kept_0, kept_1, kept_2, planes, image_stride, lines, factor, IMAGES: tl.constexpr,
+def whole_forward(x, y, choice, states, t, planes, image_stride, lines, factor, eps, IMAGES: tl.constexpr,
                   R: tl.constexpr, B: tl.constexpr, PLANE: tl.constexpr, CELL: tl.constexpr, LINE: tl.constexpr,
-                  KIND: tl.constexpr, MIN: tl.constexpr, FINAL: tl.constexpr, PART: tl.constexpr, U: tl.constexpr,
-                  BP: tl.constexpr, BR: tl.constexpr, BB: tl.constexpr):  # fmt: skip
-    image, plane, line, ok = place(planes, IMAGES, B, BP, BB)
-    first = tl.program_id(2) * PART
-    x += image * image_stride + plane * PLANE + line * LINE
-    kept = of_line(x, within(PLANE, LINE, BP, BB), ok, first, R, PART, CELL, KIND, MIN, U, BP, BR, BB)
-    offset = tl.program_id(2).to(tl.int64) * lines + (image * planes + plane) * B + line + within(B, 1, BP, BB)
-    write(y, kept_0, kept_1, kept_2, kept, offset, ok, factor, KIND, MIN, FINAL)
-
-
-@triton.jit
-def write(y, kept_0, kept_1, kept_2, kept, offset, ok, factor, KIND: tl.constexpr, MIN: tl.constexpr,
-          FINAL: tl.constexpr):  # fmt: skip
-    """Store the pooled values, and the number of the cell where it was asked for; or else what has to be joined."""
-    if FINAL:
-        tl.store(y + offset, result(kept, factor, KIND, MIN).to(y.dtype.element_ty), ok)
-        if KIND == "first":
-            tl.store(kept_1 + offset, kept[1].to(kept_1.dtype.element_ty), ok)
-    else:
-        tl.store(kept_0 + offset, kept[0], ok)
-        if len(kept) > 1:
-            tl.store(kept_1 + offset, kept[1], ok)
-        if len(kept) > 2:
-            tl.store(kept_2 + offset, kept[2], ok)
-
-
-@triton.jit
-def whole_join(from_0, from_1, from_2, y, kept_0, kept_1, kept_2, lines, factor, PARTS: tl.constexpr,
-               KIND: tl.constexpr, MIN: tl.constexpr, FINAL: tl.constexpr, BR: tl.constexpr, BB: tl.constexpr):  # fmt: skip
-    """Join what the programs that divided a line have kept, in the order of its cells."""
-    line = tl.program_id(0).to(tl.int64) * BB + tl.arange(0, BB)[None, None, :]
-    part = tl.arange(0, BR)[None, :, None]
-    offset = part * lines + line
-    ok = (part < PARTS) & (line < lines)
-    kept = (tl.load(from_0 + offset, ok, 0.0 if KIND == "sum" else float("-inf")),)
-    if KIND == "first" or KIND == "soft":
-        kept = kept + (tl.load(from_1 + offset, ok, 2147483647 if KIND == "first" else 0.0),)
-    if KIND == "soft":
-        kept = kept + (tl.load(from_2 + offset, ok, 0.0),)
-    write(y, kept_0, kept_1, kept_2, join(kept, KIND), line, line < lines, factor, KIND, MIN, FINAL)
-
-
-@triton.jit
-def whole_backward(grad, x, x_grad, choice, kept_0, kept_1, kept_2, planes, image_stride, lines, factor,
-                   IMAGES: tl.constexpr, R: tl.constexpr, B: tl.constexpr, PLANE: tl.constexpr, CELL: tl.constexpr,
-                   LINE: tl.constexpr, KIND: tl.constexpr, TOLD: tl.constexpr, PART: tl.constexpr, U: tl.constexpr,
-                   BP: tl.constexpr, BR: tl.constexpr, BB: tl.constexpr):  # fmt: skip
+                  KIND: tl.constexpr, MIN: tl.constexpr, POWER: tl.constexpr, LEARNED: tl.constexpr,
+                  FINAL: tl.constexpr, PART: tl.constexpr, U: tl.constexpr, BP: tl.constexpr, BR: tl.constexpr,
+                  BB: tl.constexpr):  # fmt: skip
     image, plane, line, ok = place(planes, IMAGES, B, BP, BB)
     first = tl.program_id(2) * PART
     offset = (image * planes + plane) * B + line + within(B, 1, BP, BB)
-    g = tl.load(grad + offset, ok, 0.0).to(tl.float32) * factor
+    of_line_t = number(t, offset, ok, KIND, POWER)
+    x += image * image_stride + plane * PLANE + line * LINE
+    state = of_line(x, within(PLANE, LINE, BP, BB), ok, first, of_line_t, eps, R, PART, CELL,
+                    KIND, MIN, POWER, LEARNED, U, BP, BR, BB)  # fmt: skip
+    if FINAL:
+        write(y, choice, state, offset, ok, factor, of_line_t, KIND, MIN, POWER)
+    else:
+        step = tl.num_programs(2) * lines
+        save(states + tl.program_id(2).to(tl.int64) * lines + offset, state, step, ok)
+
+
+@triton.jit
+def write(y, choice, state, offset, ok, factor, t, KIND: tl.constexpr, MIN: tl.constexpr, POWER: tl.constexpr):
+    """Store pooled values and, where it was asked for, the number of the cell that they came from."""
+    tl.store(y + offset, result(state, factor, t, KIND, MIN, POWER).to(y.dtype.element_ty), ok)
+    if KIND == "first":
+        tl.store(choice + offset, state[1].to(choice.dtype.element_ty), ok)
+
+
+@triton.jit
+def whole_join(x_states, y, choice, states, t, lines, factor, PARTS: tl.constexpr, KIND: tl.constexpr,
+               MIN: tl.constexpr, POWER: tl.constexpr, LEARNED: tl.constexpr, FINAL: tl.constexpr, BR: tl.constexpr,
+               BB: tl.constexpr):  # fmt: skip
+    """Join the states of the programs that divided a line, in the order of its cells."""
+    line = tl.program_id(0).to(tl.int64) * BB + tl.arange(0, BB)[None, None, :]
+    part = tl.arange(0, BR)[None, :, None]
+    of_line_t = number(t, line, line < lines, KIND, POWER)
+    state = load(x_states + (part * lines + line), PARTS * lines, (part < PARTS) & (line < lines), KIND, LEARNED)
+    state = join(state, of_line_t, KIND, POWER, LEARNED)
+    if FINAL:
+        write(y, choice, state, line, line < lines, factor, of_line_t, KIND, MIN, POWER)
+    else:
+        save(states + line, state, lines, line < lines)
+
+
+@triton.jit
+def whole_backward(grad, x, x_grad, choice, states, t, t_grad, planes, image_stride, lines, factor, eps,
+                   IMAGES: tl.constexpr, R: tl.constexpr, B: tl.constexpr, PLANE: tl.constexpr, CELL: tl.constexpr,
+                   LINE: tl.constexpr, KIND: tl.constexpr, POWER: tl.constexpr, LEARNED: tl.constexpr,
+                   TOLD: tl.constexpr, PART: tl.constexpr, U: tl.constexpr, BP: tl.constexpr, BR: tl.constexpr,
+                   BB: tl.constexpr):  # fmt: skip
+    image, plane, line, ok = place(planes, IMAGES, B, BP, BB)
+    first = tl.program_id(2) * PART
+    offset = (image * planes + plane) * B + line + within(B, 1, BP, BB)
+    g = tl.load(grad + offset, ok, 0.0).to(tl.float32)
+    of_line_t = number(t, offset, ok, KIND, POWER)
     x += image * image_stride + plane * PLANE + line * LINE
     tile = within(PLANE, LINE, BP, BB)
     if KIND == "first":
         chosen = tl.load(choice + offset, ok, 0).to(tl.int32) - first
-    if KIND == "soft":
+    elif KIND != "sum":
         if TOLD:
-            kept = (tl.load(kept_0 + offset, ok, 0.0), tl.load(kept_1 + offset, ok, 1.0),
-                    tl.load(kept_2 + offset, ok, 0.0))  # fmt: skip
+            state = load(states + offset, lines, ok, KIND, LEARNED)
         else:
-            kept = of_line(x, tile, ok, first, R, PART, CELL, KIND, False, U, BP, BR, BB)
-        scale = 1 / kept[1]
-        lag = kept[2] * scale
+            state = of_line(x, tile, ok, first, of_line_t, eps, R, PART, CELL,
+                            KIND, False, POWER, LEARNED, U, BP, BR, BB)  # fmt: skip
+        if KIND == "soft":
+            scale = 1 / state[1]
+            lag = state[2] * scale
+        else:
+            mean = state[1] * factor
+            slope = slope_of_region(g, state[1], mean, state[0], of_line_t, factor, POWER, KIND)
+            if LEARNED:
+                excess = (state[2] if KIND == "lse" else state[1]) * factor
+                weighted = state[len(state) - 1]
+                of_t = slope_of_t(g, state[1], weighted, mean, excess, state[0], of_line_t, KIND)
+                tl.store(t_grad + offset, of_t, ok & (tl.program_id(2) == 0))
     lane = tl.arange(0, BR)[None, :, None]
     x += first.to(tl.int64) * CELL
     x_grad += ((image * planes + plane) * R + first) * B + line
     target = within(R * B, 1, BP, BB) + lane * B
     cells = R if PART >= R else tl.minimum(PART, R - first)
-    for number in range(0, cells, BR):
-        there = ok & (number + lane < cells)
+    for at in range(0, cells, BR):
+        there = ok & (at + lane < cells)
         if KIND == "first":
-            v = tl.where(number + lane == chosen, g, 0.0)
+            v = tl.where(at + lane == chosen, g, 0.0)
         elif KIND == "sum":
-            v = tl.broadcast_to(g, (BP, BR, BB))
+            v = tl.broadcast_to(g * factor, (BP, BR, BB))
         else:
-            v = pulled(tl.load(x + (tile + lane * CELL), there, 0.0).to(tl.float32), g, kept[0], scale, lag)
+            v = tl.load(x + (tile + lane * CELL), there, 0.0).to(tl.float32)
+            if KIND == "soft":
+                v = pulled(v, g, state[0], scale, lag)
+            else:
+                v = slope_of_cell(v, slope, state[0], of_line_t, eps, POWER, KIND)
             x += BR * CELL
         tl.store(x_grad + target, v.to(x_grad.dtype.element_ty), there)
         x_grad += BR * B
@@ -275,7 +215,7 @@ class Lines:
     @classmethod
     def of(cls, x: Tensor, regions: Lined) -> Lines:
         """Without a copy, unless `x` is a part of something larger that leaves out some cells of each line."""
-        order = _memory_order(x, regions)
+        order = _memory_order(x, regions.ndim)
         reduced = _reduced(x, regions)
         first = next(i for i, axis in enumerate(order) if axis in reduced)
         runs: list[list[tuple[int, int]]] = [[], [], []]  # sizes and strides before the line, of it, and beside it
@@ -321,18 +261,19 @@ class Lines:
         """As the kernels take them."""
         return {
             "planes": self.planes, "image_stride": self.image_stride, "lines": self.lines,
-            "IMAGES": self.images, "R": self.cells, "B": self.beside, "PLANE": self.plane_stride, "CELL": self.cell_stride, "LINE": self.line_stride,
+            "IMAGES": self.images, "R": self.cells, "B": self.beside,
+            "PLANE": self.plane_stride, "CELL": self.cell_stride, "LINE": self.line_stride,
         }  # fmt: skip
 
 
 def max_pool(x: Tensor, regions: Lined, choices: bool = False, smallest: bool = False) -> tuple[Tensor, ...]:
     """The largest (or smallest) value of every line; with `choices` also the number of the cell it came from."""
-    lines = Lines.of(x, regions)
     y = like(x, _pooled(x, regions))
     if not choices:
-        return (_reduce(lines, y, "max", smallest=smallest)[0],)
-    choice = torch.empty_like(y, dtype=torch.uint8 if lines.cells <= 256 else torch.int32)
-    return _reduce(lines, y, "first", smallest=smallest, choice=choice)[:2]
+        return (_reduce(x, regions, y, "max", smallest=smallest),)
+    cells = max(1, x.numel()) // max(1, y.numel())
+    choice = torch.empty_like(y, dtype=torch.uint8 if cells <= 256 else torch.int32)
+    return _reduce(x, regions, y, "first", smallest=smallest, choice=choice), choice
 
 
 def max_pool_backward(grad: Tensor, choice: Tensor, regions: Lined, spatial: tuple[int, ...]) -> Tensor:
@@ -343,19 +284,18 @@ def max_pool_backward(grad: Tensor, choice: Tensor, regions: Lined, spatial: tup
 
 def avg_pool(x: Tensor, regions: Lined, divisor: float | None = None) -> Tensor:
     """The mean of every line, or its sum over `divisor`."""
-    lines = Lines.of(x, regions)
-    return _reduce(lines, like(x, _pooled(x, regions)), "sum", factor=1 / (divisor or lines.cells))[0]
+    return _reduce(x, regions, like(x, _pooled(x, regions)), "sum", divisor)
 
 
 def avg_pool_backward(grad: Tensor, regions: Lined, spatial: tuple[int, ...], divisor: float | None = None) -> Tensor:
     """The gradient of the map, from that of the output."""
     x_grad = like(grad, spatial)
-    return _stream(x_grad, grad, x_grad, regions, "sum", factor=1 / (divisor or x_grad.numel() // max(1, grad.numel())))
+    return _stream(x_grad, grad, x_grad, regions, "sum", divisor)
 
 
 def soft_pool(x: Tensor, regions: Lined) -> Tensor:
     """The softmax-weighted mean of every line."""
-    return _reduce(Lines.of(x, regions), like(x, _pooled(x, regions)), "soft")[0]
+    return _reduce(x, regions, like(x, _pooled(x, regions)), "soft")
 
 
 def soft_pool_backward(grad: Tensor, x: Tensor, regions: Lined) -> Tensor:
@@ -363,69 +303,100 @@ def soft_pool_backward(grad: Tensor, x: Tensor, regions: Lined) -> Tensor:
     return _stream(like(x, x.shape[x.ndim - regions.ndim :]), grad, x, regions, "soft")
 
 
+def mean_pool(f: str, x: Tensor, regions: Lined, t: float | Tensor, eps: float = 0.0) -> Tensor:
+    """`f^-1(mean of f(x))` of every line; t is a plain number, or broadcasts against x."""
+    shaped = {"divisor": 1 if f == "lp" else None, "power": _power(f, t), "t": t, "eps": eps}
+    return _reduce(x, regions, like(x, _pooled(x, regions)), f, **shaped)
+
+
+def mean_pool_backward(
+    f: str, grad: Tensor, x: Tensor, regions: Lined, t: float | Tensor, learned: bool = False, eps: float = 0.0
+) -> tuple[Tensor, Tensor | None]:
+    """The gradients of the map and, if it is learned, of t for every plane, (..., *ones)."""
+    shaped = {"divisor": 1 if f == "lp" else None, "power": _power(f, t), "t": t, "eps": eps}
+    t_grad = like(x, _pooled(x, regions), torch.float32) if learned else None
+    x_grad = like(x, x.shape[x.ndim - regions.ndim :])
+    _stream(x_grad, grad, x, regions, f, t_grad=t_grad, **shaped)
+    return x_grad, t_grad.sum(tuple(range(-regions.ndim, 0)), keepdim=True) if learned else None
+
+
 def _reduce(
-    lines: Lines, y: Tensor, kind: str, factor: float = 1.0, smallest: bool = False, choice: Tensor | None = None,
+    x: Tensor,
+    regions: Lined,
+    y: Tensor,
+    kind: str,
+    divisor: float | None = None,
+    smallest: bool = False,
+    choice: Tensor | None = None,
+    power: int = 0,
+    t: float | Tensor = 0.0,
+    eps: float = 0.0,
     final: bool = True,
-) -> tuple[Tensor, ...]:  # fmt: skip
-    """Reduce every line to `y` (and `choice`), or, unless `final`, to what a program keeps of it."""
+    learned: bool = False,
+) -> Tensor:
+    """Reduce every line to `y` (and `choice`), or, unless `final`, return its state."""
+    lines = Lines.of(x, regions)
     tile, blocks, warps, step = lines.tile()
     steps = triton.cdiv(lines.cells, step)
-    part = step * triton.cdiv(steps, max(1, min(steps, FULL // prod(blocks))))
+    part = step * triton.cdiv(steps, max(1, min(steps, FULL // max(1, prod(blocks)))))
     parts = triton.cdiv(lines.cells, part)
-    modes = {"KIND": kind, "MIN": smallest}
-    device = lines.tensor.device
 
-    def rooms(many: int) -> list[Tensor]:
-        kept = {"max": 1, "sum": 1, "first": 2, "soft": 3}[kind]
-        types = [torch.int32 if kind == "first" and i == 1 else torch.float32 for i in range(kept)]
-        return [torch.empty(many * lines.lines, dtype=dtype, device=device) for dtype in types]
+    def states(many: int) -> Tensor:
+        return x.new_empty(_KEPT[kind] + learned, many, lines.lines, dtype=torch.float32)
 
-    results = [y, choice] if final else rooms(1)
-    whole = parts == 1
-    kept = rooms(parts) if not whole else [y, choice] if final else results
+    one, several = y if final else states(1), states(parts) if parts > 1 else y
+    common = {
+        "y": y, "choice": y if choice is None else choice, "t": _number(t, x, regions, kind, power),
+        "factor": 1 / (divisor or lines.cells), "KIND": kind, "MIN": smallest, "POWER": power, "LEARNED": learned,
+    }  # fmt: skip
     launch(
-        whole_forward, (*blocks, parts), device, warps,
-        x=lines.tensor, y=y, **_named("kept", kept, y), factor=factor,
-        **lines.constants, **modes, FINAL=final and whole, PART=part, **tile,
+        whole_forward, (*blocks, parts), x.device, warps,
+        x=lines.tensor, states=one if parts == 1 else several, eps=eps,
+        **lines.constants, **common, FINAL=final and parts == 1, PART=part, **tile,
     )  # fmt: skip
-    if not whole:
+    if parts > 1:
         many = triton.next_power_of_2(parts)
         side = max(1, min(32, 1024 // many))
         launch(
-            whole_join, (triton.cdiv(lines.lines, side),), device, 4,
-            **_named("from", kept, y), y=y, **_named("kept", results, y), lines=lines.lines, factor=factor,
-            PARTS=parts, **modes, FINAL=final, BR=many, BB=side,
+            whole_join, (triton.cdiv(lines.lines, side),), x.device, 4,
+            x_states=several, states=one, lines=lines.lines, PARTS=parts, **common, FINAL=final, BR=many, BB=side,
         )  # fmt: skip
-    return tuple(results)
+    return one
 
 
 def _stream(
-    x_grad: Tensor, grad: Tensor, x: Tensor, regions: Lined, kind: str, factor: float = 1.0,
+    x_grad: Tensor,
+    grad: Tensor,
+    x: Tensor,
+    regions: Lined,
+    kind: str,
+    divisor: float | None = None,
     choice: Tensor | None = None,
-) -> Tensor:  # fmt: skip
+    power: int = 0,
+    t: float | Tensor = 0.0,
+    eps: float = 0.0,
+    t_grad: Tensor | None = None,
+) -> Tensor:
     """Write every cell of `x_grad` once."""
-    lines, order = Lines.of(x, regions), _memory_order(x_grad, regions)
-    grad = grad.permute(order).contiguous()
-    choice = grad if choice is None else choice.permute(order).contiguous()
-    tile, blocks, warps, step = lines.tile(joins=kind == "soft")
-    told, kept = False, ()
-    part = step
-    if kind == "soft":
-        told = prod(blocks) < FULL and lines.cells > step
-        kept = _reduce(lines, grad, kind, final=False) if told else ()
-        part = step if told else lines.cells
+    lines = Lines.of(x, regions)
+    learned, shaped = t_grad is not None, {"power": power, "t": t, "eps": eps}
+    grad = _laid(grad, x_grad, regions.ndim)
+    reads = kind not in ("first", "sum")
+    tile, blocks, warps, step = lines.tile(joins=reads)
+    told = reads and prod(blocks) < FULL and lines.cells > step
+    part = lines.cells if reads and not told else step
+    states = grad
+    if told:
+        states = _reduce(x, regions, grad, kind, divisor, final=False, learned=learned, **shaped)
     launch(
         whole_backward, (*blocks, triton.cdiv(lines.cells, part)), x.device, warps,
-        grad=grad, x=lines.tensor, x_grad=x_grad, choice=choice, **_named("kept", kept, grad), factor=factor,
-        **lines.constants, KIND=kind, TOLD=told, PART=part, **tile,
+        grad=grad, x=lines.tensor, x_grad=x_grad,
+        choice=grad if choice is None else _laid(choice, x_grad, regions.ndim),
+        states=states, t=_number(t, x, regions, kind, power), t_grad=t_grad if learned else grad,
+        factor=1 / (divisor or lines.cells), eps=eps, **lines.constants,
+        KIND=kind, POWER=power, LEARNED=learned, TOLD=told, PART=part, **tile,
     )  # fmt: skip
     return x_grad
-
-
-def _named(name: str, tensors, other: Tensor) -> dict[str, Tensor]:
-    """Three tensors as a kernel takes them, `other` for those that it does not use."""
-    there = [other if t is None else t for t in tensors]
-    return {f"{name}_{i}": there[i] if i < len(there) else other for i in range(3)}
 
 
 def _pooled(x: Tensor, regions: Lined) -> tuple[int, ...]:
@@ -438,9 +409,22 @@ def _reduced(x: Tensor, regions: Lined) -> tuple[int, ...]:
     return tuple(axis + x.ndim for axis in axes)
 
 
-def _memory_order(x: Tensor, regions: Lined) -> list[int]:
-    """The axes, outermost first: channels last where they lie innermost."""
+def _number(t: float | Tensor, x: Tensor, regions: Lined, kind: str, power: int) -> Tensor:
+    """The number that shapes a mean, for every line."""
+    if power or kind not in ("gem", "lp", "lse"):
+        return x  # which no kernel reads
+    t = torch.as_tensor(t, dtype=torch.float32, device=x.device)
     n = regions.ndim
+    return _laid(t.expand(*x.shape[: x.ndim - n], *[1] * n).expand(*x.shape[: x.ndim - n], *_pooled(x, regions)), x, n)
+
+
+def _laid(a: Tensor, x: Tensor, ndim: int) -> Tensor:
+    """`a`, with the axes of `x` but not its sizes, in one piece in the order of `x`."""
+    return a.permute(_memory_order(x, ndim)).contiguous()
+
+
+def _memory_order(x: Tensor, n: int) -> list[int]:
+    """The axes, outermost first: channels last where they lie innermost."""
     if x.ndim == n + 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous():
         return [0, *range(2, x.ndim), 1]
     return list(range(x.ndim))

@@ -41,18 +41,48 @@ def main():
             expected = reference.soft_pool_backward(g, exact, regions)
             expect(kernels.soft_pool_backward(grad, x, regions), expected, f"soft backward {where}", STEPS[dtype])
 
+    def check_means(shape, regions, dtype=torch.float32, fill=normal, layout=None, planes=3):
+        x, exact = numbers((1, planes, *shape), dtype, fill)
+        if layout:
+            x = dict(layouts(x)).get(layout, x)
+        where = f"{map_id((shape, regions))} {dtype} {fill.__name__} {layout} {kernels.FULL}"
+        grad = (torch.arange(planes * np.prod(regions.output_shape(shape))).remainder(7) + 1).to(dtype)
+        grad = grad.view(1, planes, *regions.output_shape(shape))
+        g = grad.double().numpy()
+        learned = torch.full((planes, *[1] * len(shape)), 2.5)
+        for name, t in (("gem", 3), ("gem", learned), ("lp", 2), ("lp", 1.5), ("lse", learned)):
+            forward, backward = (getattr(reference, f"{name}_pool{end}") for end in ("", "_backward"))
+            number = float(torch.as_tensor(t).flatten()[0])
+            eps = 1e-6 if name == "gem" else 0.0
+            y = kernels.mean_pool(name, x, regions, t, eps)
+            expect(y, forward(exact, regions, number), f"{name} {number} {where}", 2 * STEPS[dtype])
+            if not np.isfinite(exact).all() or fill in (FILLS["huge"], FILLS["wide"]):
+                continue
+            x_grad, t_grad = kernels.mean_pool_backward(name, grad, x, regions, t, t is learned, eps)
+            expected = backward(g, exact, regions, number)
+            expected = expected[0] if isinstance(expected, tuple) else expected
+            expect(x_grad, expected, f"{name} {number} backward {where}", 4 * STEPS[dtype])
+            if t is learned:
+                more, less = (forward(exact, regions, number + h) for h in (1e-5, -1e-5))
+                slope = (g * (more - less) / 2e-5).sum(tuple(range(-len(shape), 0)), keepdims=True)
+                expect(1 + t_grad, 1 + slope, f"{name} backward of t {where}", 1e-3)
+
     full = kernels.FULL
     for kernels.FULL in (full, 1):  # with 1 no line is divided
         for regions in (Whole(), Rows(), Columns()):
             check((4, 5), regions)
+            check_means((4, 5), regions)
         check((60, 70), Whole())
+        check_means((40, 64), Whole(), planes=1)
     kernels.FULL = full
     for shape, regions in (((7,), Whole(1)), ((3, 2, 4), Whole(3)), ((1, 1), Whole()), ((16, 17), Whole())):
         check(shape, regions)
     for name in ("ties", "nan and infs", "both infs", "half minus inf", "huge", "wide"):
         check((9, 4), Whole(), fill=FILLS[name])
         check((40, 64), Whole(), fill=FILLS[name], planes=1)
+        check_means((9, 4), Whole(), fill=FILLS[name], planes=1)
     for layout in ("channels last", "strided", "unaligned"):
         for regions in (Whole(), Rows(), Columns()):
             check((6, 5), regions, torch.bfloat16, distinct, layout)
     check((6, 5), Whole(), torch.float16, distinct)
+    check_means((6, 5), Rows(), torch.bfloat16, distinct, "channels last")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from benchmarks.runs import Run, numpy_run, torch_run
@@ -24,6 +26,8 @@ def torch_column(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
             pool = catalog.resolve(f"{module}.Adaptive{name}2d")(o)
         case Whole():
             pool = catalog.resolve(f"{module}.Global{name}2d")()
+        case _:
+            pool = partial(catalog.resolve(f"{module}.{name}2d").reducer, regions=row.regions)
     return torch_run(pool, row, x, g)
 
 

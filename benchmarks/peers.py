@@ -1,6 +1,7 @@
 """Others' implementations of the same operators.
 
 `torch` is torch.nn's own module; `composition` is what one would write with torch's operators where torch.nn has none;
+`fixed-p` is the same for GeM with a plain number p, where `composition` has a parameter;
 `onnxruntime` is ONNX Runtime.  To add an operator to a peer, add a line to its table.
 """
 
@@ -85,7 +86,7 @@ def composition(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
     return torch_run(COMPOSITION[row.operator](row.regions), row, x, g)
 
 
-def composition_with_p_fixed(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
+def fixed_p(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
     return torch_run(_generalized_mean(row.regions, 3.0), row, x, g)
 
 
@@ -99,6 +100,6 @@ def onnxruntime(row: Row, x: np.ndarray, g: np.ndarray) -> Run:
 PEERS = {
     "torch": torch_nn,
     "composition": composition,
-    "composition, p fixed": composition_with_p_fixed,
+    "fixed-p": fixed_p,
     "onnxruntime": onnxruntime,
 }

@@ -113,7 +113,7 @@ WORK: tuple[Row, ...] = (
     # The torch column: what torch.nn has not.
     *rows("soft", "training", "torch", "composition", 2.0, shapes=LARGE[:1]),
     *rows("gem", "training", "torch", "composition", 2.0, shapes=LARGE[:1]),
-    *rows("gem", "training", "torch", "composition, p fixed", 2.0, shapes=LARGE[:1]),
+    *rows("gem", "training", "torch", "fixed-p", 2.0, shapes=LARGE[:1]),
     *rows("max", "training", "torch", "composition", 1.5, [Pyramid()], LARGE[:1]),
     *rows("max", "training", "torch", "composition", 2.0, SCANS, LARGE[:1]),
 )
@@ -144,4 +144,5 @@ def normal(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
 def arrays(row: Row) -> tuple[np.ndarray, np.ndarray]:
     """The input of a row, and a gradient of its output."""
     output_shape = row.shape[:2] + row.regions.output_shape(row.shape[2:])
-    return normal(row.shape, row.dtype, 0), normal(output_shape, row.dtype, 1)
+    # With seed 0 a scan meets its maximum twice, and there torch's cummax gives the gradient to the last of equals.
+    return normal(row.shape, row.dtype, 1), normal(output_shape, row.dtype, 2)

@@ -1,8 +1,7 @@
 """Modules of the torch column exported to ONNX and run by ONNX Runtime, many in one graph because exporting is slow.
 
-Not exported: training of StochasticPool2d (ONNX has no seeded draw that torch would repeat), RoIAlign with
-`sampling_ratio=0` (the number of samples would have to be read from the boxes), and indices of other regions than
-windows.
+Not exported: training of StochasticPool2d (ONNX has no seeded draw that torch would repeat), and indices of other
+regions than windows.
 """
 
 import onnxruntime
@@ -80,7 +79,9 @@ def masked_map():
 
 
 def boxes():
-    return Together(pool=pt.RoIPool((2, 3), 0.5), align=pt.RoIAlign(2, sampling_ratio=2))
+    return Together(
+        pool=pt.RoIPool((2, 3), 0.5), align=pt.RoIAlign(2, sampling_ratio=2), align_cells=pt.RoIAlign((1, 3), 0.7)
+    )
 
 
 def two_maps():

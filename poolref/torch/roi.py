@@ -6,13 +6,15 @@ of samples that lie between the cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
 from poolref.regions import check_boxes, check_flag, check_int, check_maps, check_positive, check_size
 from poolref.torch.core import check_float_tensor, widen
+from poolref.torch.operators import operator
 
 
 def roi_pool(input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], spatial_scale: float = 1.0) -> Tensor:
@@ -36,7 +38,7 @@ def roi_pool(input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], s
         TypeError: `input` or `boxes` does not hold floats, `output_size` is not an int or two, or `spatial_scale` is
             not a number.
         ValueError: `input` or `boxes` has another shape, a box is not finite or names no map, or `output_size` or
-            `spatial_scale` is out of range.  Boxes' values are not looked at while a graph is compiled or exported.
+            `spatial_scale` is out of range.  What boxes hold is not checked while a graph is compiled or exported.
 
     Formula: `y[k, c, i, j] = max of x[map of k, c, cells]` over the cells of bin (i, j) of
     `Box((y1, x1), (y2 - y1 + 1, x2 - x1 + 1), output_size)`, with the scaled, rounded corners of box k.
@@ -48,16 +50,12 @@ def roi_pool(input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], s
     whole = corners.trunc()
     x1, y1, x2, y2 = (whole + ((corners - whole).abs() >= 0.5) * corners.sign()).long().unbind(1)
     down, across = _bins(y1, y2, rows, height), _bins(x1, x2, columns, width)
-    maps = input.detach()[image]
-    # The maximum of a bin is that of its rows' maxima; the first of equals in both steps is the first in the bin.
-    column = [_largest(maps, inside[:, None, None, :]) for inside in across.unbind(1)]
-    values, column = (torch.stack(parts, -1) for parts in zip(*column, strict=True))
-    values = values.transpose(-1, -2)
-    row = torch.stack([_largest(values, inside[:, None, None, :])[1] for inside in down.unbind(1)], -2)
-    cell = row * width + column.gather(-2, row)
-    channel = image[:, None] * input.shape[1] + torch.arange(input.shape[1], device=input.device)
-    pooled = input.reshape(-1)[channel[..., None, None] * (height * width) + cell]
-    filled = down.any(-1)[:, None, :, None] & across.any(-1)[:, None, None, :]
+    if torch.onnx.is_in_onnx_export():
+        pooled = _first_largest(input[image], down, across, (height, width))[0]
+    else:
+        pooled = pool_maxima(input, image, down, across)
+    down, across = (bins[..., 0] < bins[..., 1] for bins in (down, across))
+    filled = down[:, None, :, None] & across[:, None, None, :]
     return torch.where(filled, pooled, 0)
 
 
@@ -80,8 +78,7 @@ def roi_align(
         boxes: K rows of five numbers: which of the N maps, then x1, y1, x2, y2 in the coordinates of the image.
         output_size: bins along each axis; an int, or (height, width).
         spatial_scale: cells of the map for each pixel of the image, such as 1/16.  Default 1.
-        sampling_ratio: samples in a bin along each axis.  Default 0: as many as the bin has cells, rounded up; this
-            needs to look at the boxes, which a graph that is compiled or exported cannot.
+        sampling_ratio: samples in a bin along each axis.  Default 0: as many as the bin has cells, rounded up.
         aligned: shift boxes by half a cell, so that a cell's value lies in its centre.  Without it a box is at least
             one cell wide and high.  Default True.
 
@@ -106,11 +103,12 @@ def roi_align(
     check_flag("aligned", aligned)
     image, corners, (rows, columns) = _checked(input, boxes, output_size, spatial_scale)
     x1, y1, x2, y2 = corners.unbind(1)
-    maps = widen(input)
-    down = _sampling(y1, y2, rows, input.shape[2], sampling_ratio, aligned).to(maps.dtype)
-    across = _sampling(x1, x2, columns, input.shape[3], sampling_ratio, aligned).to(maps.dtype)
-    pooled = down[:, None] @ maps[image] @ across[:, None].transpose(-1, -2)
-    return pooled.to(input.dtype)
+    dtype = widen(input[:0]).dtype
+    down = _sampling(y1, y2, rows, input.shape[2], sampling_ratio, aligned).to(dtype)
+    across = _sampling(x1, x2, columns, input.shape[3], sampling_ratio, aligned).to(dtype)
+    if torch.onnx.is_in_onnx_export():
+        return _product(widen(input)[image], down, across).to(input.dtype)
+    return align_products(input, image, down, across)
 
 
 def _checked(
@@ -128,38 +126,131 @@ def _checked(
 
 
 def _bins(first: Tensor, last: Tensor, bins: int, n: int) -> Tensor:
-    """Which of n cells along an axis lie in each bin of each box: (K, bins, n)."""
+    """The first of n cells along an axis that lies in each bin of each box, and the first behind: (K, bins, 2)."""
     size = (last - first + 1).clamp(min=1)[:, None]
     i = torch.arange(bins, device=first.device)
     start = first[:, None] + (i * size).div(bins, rounding_mode="floor")
     end = first[:, None] - ((i + 1) * -size).div(bins, rounding_mode="floor")
-    cells = torch.arange(n, device=first.device)
-    return (start[..., None] <= cells) & (cells < end[..., None])
+    return torch.stack([start, end], -1).clamp(0, n)
 
 
-def _largest(x: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest value along the last axis of those `inside`, and the first place where it stands."""
-    x = torch.where(inside, x, -torch.inf)
-    largest = x.amax(-1, keepdim=True)
-    wins = inside & ((x == largest) | (x != x))
-    return largest.squeeze(-1), wins.to(torch.uint8).argmax(-1)
+def _first_largest(maps: Tensor, down: Tensor, across: Tensor, longest: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """The largest value of each bin and the flat index of the first cell that has it: both (K, C, rows, columns).
+
+    `longest` are the cells of the longest bin along each axis, or more.
+    """
+    # The maximum of a bin is that of its rows' maxima; the first of equals in both steps is the first in the bin.
+    values, column = _largest(maps, across, longest[1])
+    values, row = (part.transpose(-1, -2) for part in _largest(values.transpose(-1, -2), down, longest[0]))
+    return values, row * maps.shape[-1] + column.gather(-2, row)
+
+
+def _largest(x: Tensor, bins: Tensor, longest: int) -> tuple[Tensor, Tensor]:
+    """The largest value of each bin along the last axis, and the first place where it stands."""
+    # In a shorter bin the last cell is repeated; that is never the first of equals.
+    cells = bins[..., :1] + torch.arange(longest, device=x.device)
+    cells = torch.minimum(cells, bins[..., 1:] - 1).clamp(0, x.shape[-1] - 1)[:, None, None]
+    values = x.gather(-1, cells.flatten(-2).expand(*x.shape[:-1], -1)).unflatten(-1, cells.shape[-2:])
+    values, first = values.max(-1)
+    return values, cells.expand(*first.shape, -1).gather(-1, first.unsqueeze(-1)).squeeze(-1)
 
 
 def _sampling(first: Tensor, last: Tensor, bins: int, n: int, per_bin: int, aligned: bool) -> Tensor:
     """What each of n cells along an axis adds to each bin of each box: (K, bins, n)."""
-    size = last - first if aligned else (last - first).clamp(min=1)
-    counts = torch.full_like(size, per_bin) if per_bin else (size / bins).ceil().clamp(min=0)
-    most = per_bin or (int(counts.max().item()) if counts.numel() else 0)
-    matrix = size.new_zeros(*size.shape, bins, n)
+    start = (first - (0.5 if aligned else 0))[:, None, None]
+    size = (last - first if aligned else (last - first).clamp(min=1))[:, None, None] / bins  # of a bin
+    counts = torch.full_like(size, per_bin) if per_bin else size.ceil().clamp(min=0)
+    gap = size / counts.clamp(min=1)
     cells = torch.arange(n, device=size.device)
-    i = torch.arange(bins, device=size.device)
-    for t in range(most):
-        place = i + (t + 0.5) / counts.clamp(min=1)[:, None]
-        position = (first - (0.5 if aligned else 0))[:, None] + place * (size / bins)[:, None]
-        counted = (position >= -1) & (position <= n) & (t < counts)[:, None]
-        near = 1 - (position.clamp(0, n - 1)[..., None] - cells).abs()
-        matrix = matrix + torch.where(counted[..., None], near.clamp(min=0), 0)
-    return matrix / counts.clamp(min=1)[:, None, None]
+    i = torch.arange(bins, device=size.device)[:, None]
+    if per_bin:
+        samples = range(per_bin)
+    else:
+        # If there are several, they are more than half a cell apart: at most 4 are less than a cell away from any cell.
+        # The first of these is found, with one more before and after them for the rounding.
+        reach = ((cells - 1 - start - i * size) / torch.where(counts > 0, gap, 1) - 0.5).ceil() - 1
+        reach = reach.clamp(min=0)
+        samples = (reach + t for t in range(6))
+    matrix = size.new_zeros(size.shape[0], bins, n)
+    for t in samples:
+        position = start + (i + (t + 0.5) / counts.clamp(min=1)) * size
+        counted = (position >= -1) & (position <= n) & (t < counts)
+        near = 1 - (position.clamp(0, n - 1) - cells).abs()
+        matrix = matrix + torch.where(counted, near.clamp(min=0), 0)
+    return matrix / counts.clamp(min=1)
+
+
+# --- single steps for autograd and compilers, in blocks of boxes: a copy of its map for every box would be large ------
+
+_BLOCK = 2**22  # numbers in the copies of a block
+
+
+def _blocks(image: Tensor, cells: int) -> Iterator[slice]:
+    size = max(1, _BLOCK // max(1, cells))
+    return (slice(i, i + size) for i in range(0, max(1, len(image)), size))
+
+
+def _product(maps: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    with torch.autocast(maps.device.type, enabled=False):
+        return down[:, None] @ maps @ across[:, None].transpose(-1, -2)
+
+
+def _align(x: Tensor, image: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    blocks = _blocks(image, prod(x.shape[1:]))
+    return torch.cat([_product(widen(x[image[b]]), down[b], across[b]).to(x.dtype) for b in blocks])
+
+
+def _align_backward(grad: Tensor, x: Tensor, image: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    x_grad = torch.zeros_like(x, dtype=down.dtype)
+    for b in _blocks(image, prod(x.shape[1:])):
+        share = _product(widen(grad[b]), down[b].transpose(1, 2), across[b].transpose(1, 2))
+        x_grad.index_put_((image[b],), share, accumulate=True)
+    return x_grad.to(x.dtype)
+
+
+def _like_boxes(x: Tensor, image: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    return x.new_empty(image.shape[0], x.shape[1], down.shape[1], across.shape[1])
+
+
+align_products = operator(
+    "roi_align(Tensor x, Tensor image, Tensor down, Tensor across) -> Tensor y",
+    "roi_align_backward(Tensor grad, Tensor x, Tensor image, Tensor down, Tensor across) -> Tensor x",
+    _align,
+    _align_backward,
+    fake=_like_boxes,
+    fake_backward=lambda grad, x, *_: torch.empty_like(x),
+    linear=lambda x_grad, _, *boxes: align_products(x_grad, *boxes),
+    any_leading_axes=False,
+)
+
+
+def _pool(x: Tensor, image: Tensor, down: Tensor, across: Tensor) -> tuple[Tensor, Tensor]:
+    longest = [int((bins[..., 1] - bins[..., 0]).amax().clamp(min=1)) if len(bins) else 1 for bins in (down, across)]
+    parts = [_first_largest(x[image[b]], down[b], across[b], longest) for b in _blocks(image, prod(x.shape[1:]))]
+    values, cells = (torch.cat(part) for part in zip(*parts))
+    return values, cells
+
+
+def _pool_backward(grad: Tensor, x: Tensor, image: Tensor, cells: Tensor) -> Tensor:
+    x_grad = x.new_zeros(*x.shape[:2], prod(x.shape[2:]), dtype=widen(x[:0]).dtype)
+    x_grad.index_put_(_places(image, cells), widen(grad), accumulate=True)
+    return x_grad.view(x.shape).to(x.dtype)
+
+
+def _places(image: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return image[:, None, None, None], torch.arange(cells.shape[1], device=cells.device)[:, None, None], cells
+
+
+pool_maxima = operator(
+    "roi_pool(Tensor x, Tensor image, Tensor down, Tensor across) -> (Tensor y, Tensor cells)",
+    "roi_pool_backward(Tensor grad, Tensor x, Tensor image, Tensor cells) -> Tensor x",
+    _pool,
+    _pool_backward,
+    fake=lambda *arguments: (_like_boxes(*arguments), _like_boxes(*arguments).long()),
+    fake_backward=lambda grad, x, *_: x.new_empty(x.shape),
+    linear=lambda x_grad, _, image, cells: x_grad.flatten(2)[_places(image, cells)],
+    any_leading_axes=False,
+)
 
 
 class RoIPool(nn.Module):

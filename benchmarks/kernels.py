@@ -42,6 +42,7 @@ TYPES = {
     torch.uint8: "*u8",
     torch.int32: "*i32",
     torch.int64: "*i64",
+    torch.float64: "*fp64",
 }
 
 STEM, LAST = (32, 64, 112, 112), (32, 2048, 7, 7)
@@ -93,7 +94,7 @@ def _average_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
 
 def _soft_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
     soft_kernels.soft_pool(x, regions)
-    soft_kernels.soft_pool_backward(grad, x, grad, regions)
+    soft_kernels.soft_pool_backward(grad, x, regions)
 
 
 # What each operator is compiled for: regions, shape and, unless it is NCHW, layout.

@@ -18,7 +18,7 @@ from torch import Tensor
 from poolref.regions import Regions, Window
 from poolref.torch.core import as_window, region_cells, widen
 from poolref.torch.cuda import runs_kernels, triton_function
-from poolref.torch.operators import _LIBRARY, operator  # noqa: F401 (scans.py still registers by hand)
+from poolref.torch.operators import operator
 from poolref.torch.sweeps import Sweep, as_maps, as_planes, empty_like
 
 
@@ -41,7 +41,7 @@ def kernel(
         cells_backward: `(grad_output, cells, *parameters)` -> the gradient of the cells.
         fill: a cell that takes no part, for padding.
         triton: the kinds of regions that CUDA kernels serve, and the file of `poolref.triton` with functions
-            `<name>(x, regions, *parameters)` -> y and `<name>_backward(grad_output, x, y, regions, *parameters)` -> the
+            `<name>(x, regions, *parameters)` -> y and `<name>_backward(grad_output, x, regions, *parameters)` -> the
             gradient of x.
     """
 
@@ -60,12 +60,13 @@ def kernel(
             y_block.copy_(result)
         return y
 
-    def run_backward(grad: Tensor, x: Tensor, y: Tensor, regions: Regions, parameters: list[float]) -> Tensor:
+    def run_backward(grad: Tensor, x: Tensor, y: Tensor | None, regions: Regions, parameters: list[float]) -> Tensor:
         if runs_kernels(x, regions, triton):
-            return triton_function(triton, regions, f"{name}_backward")(grad, x, y, regions, *parameters)
+            return triton_function(triton, regions, f"{name}_backward")(grad, x, regions, *parameters)
         n = regions.ndim
         sweep = Sweep(regions, tuple(x.shape[-n:]))
         x_grad = empty_like(x, sweep.spatial)
+        y = grad if y is None else y  # which is read on the CPU only
         for x_block, grad_block, y_block, x_grad_block in sweep.blocks(x, grad, y, x_grad):
             x_block, grad_block, result = widen(x_block), widen(grad_block), None
             if x.is_cpu:
@@ -84,7 +85,7 @@ def kernel(
 
     pool = operator(
         f"{name}(Tensor x, int[] regions, float[] parameters) -> Tensor y",
-        f"{name}_backward(Tensor grad, Tensor x, Tensor y, int[] regions, float[] parameters) -> Tensor x",
+        f"{name}_backward(Tensor grad, Tensor x, Tensor? y, int[] regions, float[] parameters) -> Tensor x",
         run,
         run_backward,
         exact=exact,

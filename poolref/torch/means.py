@@ -41,9 +41,9 @@ def mean_kernel(
         cells_backward: `(grad, cells, there, t, *constants)` -> the gradient of the cells, and each output's share in
             that of t.
         triton: the kinds of regions that CUDA kernels serve, and the file of `poolref.triton` with functions
-            `<name>(x, regions, t, *constants)` -> y and `<name>_backward(grad, x, y, regions, t, learned, *constants)`
-            -> the gradients of x and, if t is learned, of t, which may still have one value for every plane; t is
-            float32.
+            `<name>(x, regions, t, *constants)` -> y and `<name>_backward(grad, x, regions, t, learned, *constants)` ->
+            the gradients of x and, if t is learned, of t, which may still have one value for every plane.  There t is
+            a float where the caller gave one, and else a float32 tensor.
     """
 
     def blocks(sweep: Sweep, x: Tensor, t: Tensor, *others: Tensor):
@@ -66,9 +66,9 @@ def mean_kernel(
         return as_maps(t, n).unsqueeze(-1) if isinstance(t, Tensor) else t
 
     @torch.no_grad()
-    def run(x: Tensor, t: Tensor, regions: Regions, constants: list[float]) -> Tensor:
+    def run(x: Tensor, t: Tensor, regions: Regions, number: float | None, constants: list[float]) -> Tensor:
         if runs_kernels(x, regions, triton):
-            return triton_function(triton, regions, name)(x, regions, t, *constants)
+            return triton_function(triton, regions, name)(x, regions, t if number is None else number, *constants)
         n, sweep, counts = start(x, regions)
         y = empty_like(x, sweep.output)
         for number, x_block, y_block in blocks(sweep, x, t, y):
@@ -82,14 +82,22 @@ def mean_kernel(
 
     @torch.no_grad()
     def run_backward(
-        grad: Tensor, x: Tensor, y: Tensor, t: Tensor, regions: Regions, constants: list[float], learned: bool
+        grad: Tensor,
+        x: Tensor,
+        y: Tensor | None,
+        t: Tensor,
+        regions: Regions,
+        number: float | None,
+        constants: list[float],
+        learned: bool,
     ) -> tuple[Tensor, Tensor]:
         if runs_kernels(x, regions, triton):
             x_grad, t_grad = triton_function(triton, regions, f"{name}_backward")(
-                grad, x, y, regions, t, learned, *constants
+                grad, x, regions, t if number is None else number, learned, *constants
             )
             return x_grad, t_grad.sum_to_size(t.shape) if learned else torch.zeros_like(t)
         n, sweep, counts = start(x, regions)
+        y = grad if y is None else y  # which is read on the CPU only
         x_grad, t_grad = empty_like(x, sweep.spatial), empty_like(widen(x), (1,) * n)
         for number, x_block, y_block, grad_block, *outs in blocks(sweep, x, t, y, grad, x_grad, t_grad):
             narrow, x_block, grad_block = x_block.dtype != widen(x_block).dtype, widen(x_block), widen(grad_block)
@@ -108,27 +116,28 @@ def mean_kernel(
                 outs[1].copy_(results[1])
         return x_grad, t_grad.sum_to_size(t.shape) if learned else torch.zeros_like(t)
 
-    def exact(x: Tensor, t: Tensor, regions: Regions, constants: list[float]) -> Tensor:
+    def exact(x: Tensor, t: Tensor, regions: Regions, number: float | None, constants: list[float]) -> Tensor:
         cells, there = _cells(x, regions)
         return of_cells(widen(cells), there, t.unsqueeze(-1), *constants).to(x.dtype)
 
-    rest = "Tensor t, int[] regions, float[] constants"
+    rest = "Tensor t, int[] regions, float? number, float[] constants"
     pool = operator(
         f"{name}(Tensor x, {rest}) -> Tensor y",
-        f"{name}_backward(Tensor grad, Tensor x, Tensor y, {rest}, bool needs_t) -> (Tensor x, Tensor t)",
+        f"{name}_backward(Tensor grad, Tensor x, Tensor? y, {rest}, bool needs_t) -> (Tensor x, Tensor t)",
         run,
         run_backward,
         exact=exact,
     )
 
     def over_regions(x: Tensor, regions: Regions, t: float | Tensor, *constants: float) -> Tensor:
+        number = None if isinstance(t, Tensor) else float(t)
         t = torch.as_tensor(t, dtype=widen(x[:0]).dtype, device=x.device)
         if torch.onnx.is_in_onnx_export():
-            return exact(x, t, regions, constants)
+            return exact(x, t, regions, number, constants)
         if runs_kernels(x, regions, triton):
-            return pool(x, t, regions, constants)
+            return pool(x, t, regions, number, constants)
         window = _as_window(regions, tuple(x.shape[x.ndim - regions.ndim :]))
-        return exact(x, t, regions, constants) if window is None else pool(x, t, window, constants)
+        return exact(x, t, regions, number, constants) if window is None else pool(x, t, window, number, constants)
 
     return over_regions
 

@@ -60,7 +60,7 @@ def operator(
       further results, what the backward needs to remember, empty.
 
     What the backward schema takes is what is saved: first `grad`, then any tensors that the forward takes or returns,
-    then any other arguments of the forward, or
+    then any other arguments of the forward, or those below.  What it takes as `Tensor?` is saved on the CPU only.
 
     - `int[] spatial`: the sizes of the spatial axes of the first tensor.  These are the last axes, as many as `regions`
       or an argument `ndim` say, and otherwise two.
@@ -89,6 +89,7 @@ def operator(
     names, n = tensors + options, len(tensors)
     place = names.index("regions") if "regions" in names else None
     trains = "training" in options
+    cpu_only = [argument.name for argument in backward_op._schema.arguments if str(argument.type) == "Optional[Tensor]"]
     needs = [(name, tensors.index(name.removeprefix("needs_"))) for name in saved_options if name[:6] == "needs_"]
 
     class Forward(Function):
@@ -109,6 +110,8 @@ def operator(
                 ctx.save_for_backward(*inputs[:n])
             else:
                 values = dict(zip((*tensors, *results), (*inputs[:n], *outputs)))
+                if not inputs[0].is_cpu:
+                    values |= dict.fromkeys(cpu_only)
                 ctx.save_for_backward(*[values[name] for name in saved])
 
         @staticmethod
@@ -194,7 +197,7 @@ def _define(schema: str, run: Callable, fake: Callable | None) -> tuple[Callable
     op = getattr(torch.ops.poolref, name).default
     names = [argument.name for argument in op._schema.arguments]
     results = [result.name for result in op._schema.returns]
-    n = sum(isinstance(argument.type, torch.TensorType) for argument in op._schema.arguments)
+    n = sum("Tensor" in str(argument.type) for argument in op._schema.arguments)
     place = names.index("regions") if "regions" in names else None
 
     def like_the_tensors(*arguments):
@@ -242,15 +245,18 @@ def _mapped(apply: Callable, info, in_dims: tuple, arguments: Sequence, n: int, 
     """What vmap asks of an operator with `n` tensors: the results for a batch, and which of them have a batch axis."""
     tensors, options = _samples(info, in_dims, arguments)[:n], arguments[n:]
     if any_leading_axes:
-        rank = max(a.ndim for a in tensors)
-        wide = [a.reshape(info.batch_size, *[1] * (rank - a.ndim), *a.shape[1:]) for a in tensors]
-        results = apply(*wide, *options)
+        rank = max(a.ndim for a in tensors if a is not None)
+        results = apply(*[a if a is None else _widened(a, rank) for a in tensors], *options)
     else:
-        each = [apply(*sample, *options) for sample in zip(*tensors)]
+        each = [apply(*[a if a is None else a[i] for a in tensors], *options) for i in range(info.batch_size)]
         results = tuple(map(torch.stack, zip(*each))) if isinstance(each[0], tuple) else torch.stack(each)
     if not isinstance(results, tuple):
         return results, 0
     return results, tuple(0 if a.ndim > 1 or not any_leading_axes else None for a in results)
+
+
+def _widened(batch: Tensor, rank: int) -> Tensor:
+    return batch.reshape(len(batch), *[1] * (rank - batch.ndim), *batch.shape[1:])
 
 
 # --- regions as numbers ----------------------------------------------------------------------------------------------

@@ -16,65 +16,13 @@ from torch import Tensor
 
 from poolref.regions import Running
 from poolref.torch.core import region_max, widen
-from poolref.torch.kernels import _LIBRARY
+from poolref.torch.operators import operator
 
 BLOCK_CELLS = 2**19, 2**17  # cells of a block of planes; large for columns, where a step takes one row of each plane
 
 
-def running_max(x: Tensor, running: Running) -> Tensor:
-    """The largest value that a scan has met at every cell: (..., H, W) -> (..., H, W)."""
-    return _Forward.apply(x, running.direction)
-
-
-class _Forward(torch.autograd.Function):
-    @staticmethod
-    def forward(x, direction):
-        return torch.ops.poolref.running_max(x, direction)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.direction = inputs[1]
-        ctx.save_for_backward(output)
-
-    @staticmethod
-    def backward(ctx, grad):
-        # A compiled graph cannot be differentiated twice, and its compiler cannot follow the nesting.
-        once = torch.ops.poolref.running_max_backward if torch.compiler.is_compiling() else _Backward.apply
-        return once(grad, *ctx.saved_tensors, ctx.direction), None
-
-    @staticmethod
-    def vmap(info, in_dims, x, direction):
-        return _Forward.apply(x.movedim(in_dims[0], 0), direction), 0
-
-
-class _Backward(torch.autograd.Function):
-    @staticmethod
-    def forward(grad, y, direction):
-        return torch.ops.poolref.running_max_backward(grad, y, direction)
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        _, y, ctx.direction = inputs
-        ctx.save_for_backward(y)
-
-    @staticmethod
-    def backward(ctx, grad_grad):
-        (y,) = ctx.saved_tensors
-        winners = _winners(y, Running(ctx.direction))
-        return grad_grad.flatten(-2).gather(-1, winners.flatten(-2)).view(winners.shape), None, None
-
-    @staticmethod
-    def vmap(info, in_dims, grad, y, direction):
-        grad, y = (
-            a.expand(info.batch_size, *a.shape) if dim is None else a.movedim(dim, 0)
-            for a, dim in zip((grad, y), in_dims[:2], strict=True)
-        )
-        return _Backward.apply(grad, y, direction), 0
-
-
 @torch.no_grad()
-def _run(x: Tensor, direction: str) -> Tensor:
-    running = Running(direction)
+def _run(x: Tensor, running: Running) -> Tensor:
     y = torch.empty_like(x, memory_format=torch.contiguous_format)
     for x_block, y_block in _blocks(running, x, y):
         if running.axis == 0:
@@ -92,8 +40,7 @@ def _run(x: Tensor, direction: str) -> Tensor:
 
 
 @torch.no_grad()
-def _run_backward(grad: Tensor, y: Tensor, direction: str) -> Tensor:
-    running = Running(direction)
+def _run_backward(grad: Tensor, y: Tensor, running: Running) -> Tensor:
     x_grad = torch.empty_like(y, memory_format=torch.contiguous_format)
     for blocks in _blocks(running, grad, y, x_grad):
         grad_block, y_block, out = (widen(a) for a in blocks)
@@ -156,15 +103,19 @@ def _blocks(running: Running, *maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
         yield from zip(*(a.split(size) for a in planes), strict=True)
 
 
-_LIBRARY.define("running_max(Tensor x, str direction) -> Tensor")
-_LIBRARY.define("running_max_backward(Tensor grad, Tensor y, str direction) -> Tensor")
-_LIBRARY.impl("running_max", _run, "CompositeExplicitAutograd")
-_LIBRARY.impl("running_max_backward", _run_backward, "CompositeExplicitAutograd")
+def _chosen(x: Tensor, y: Tensor, running: Running) -> Tensor:
+    """The cells of `x` that the maxima `y` of another map come from."""
+    winners = _winners(y, running)
+    return x.flatten(-2).gather(-1, winners.flatten(-2)).view(winners.shape)
 
 
-def _fake(map, *others):
-    return map.new_empty(map.shape)
-
-
-torch.library.register_fake("poolref::running_max", _fake, lib=_LIBRARY)
-torch.library.register_fake("poolref::running_max_backward", _fake, lib=_LIBRARY)
+# (x, regions) -> the largest value that a scan has met at every cell: (..., H, W) -> (..., H, W)
+running_max = operator(
+    "running_max(Tensor x, int[] regions) -> Tensor y",
+    "running_max_backward(Tensor grad, Tensor y, int[] regions) -> Tensor x",
+    _run,
+    _run_backward,
+    fake=lambda x, regions: x.new_empty(x.shape),
+    fake_backward=lambda grad, y, regions: y.new_empty(y.shape),
+    linear=_chosen,
+)

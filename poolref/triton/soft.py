@@ -195,8 +195,8 @@ def soft_pool(x: Tensor, regions: Window | Adaptive) -> Tensor:
     return _forward(x, regions, sums=False)[0]
 
 
-def soft_pool_backward(grad: Tensor, x: Tensor, y: Tensor, regions: Window | Adaptive) -> Tensor:
-    """The gradient of the map, (..., *spatial), from that of the output; the output itself is too coarse to help."""
+def soft_pool_backward(grad: Tensor, x: Tensor, regions: Window | Adaptive) -> Tensor:
+    """The gradient of the map, (..., *spatial), from that of the output."""
     n = regions.ndim
     taps = Taps.of(regions, x.shape[x.ndim - n :])
     x_grad = like(x, x.shape[x.ndim - n :])

@@ -1,0 +1,233 @@
+"""RoIAlign.
+
+Forward: a program owns some bins of one box in some channels.  Where the samples of a bin lie is the same in all
+channels, so it is worked out once for many of them.  A sample reads four cells; samples of one box lie close together,
+so that most of them are in the cache.
+
+Backward: a program owns a tile of one map in some channels.  It looks through the boxes for those of its map that come
+near the tile, in their order, and of each box takes the bins that do.  What a sample gives to a cell is a product of a
+number for the row and one for the column, so a bin is a product of two short vectors, and a box adds, for every row of
+bins, a sum over the bins in it.  Every cell is written once, by its owner, its sum always taken in the same order: no
+atomics, no sorting, nothing to clear beforehand, the same bits on every run.
+
+Positions are computed in float64, so that samples lie where the NumPy column has them, all others in float32.  Sizes of
+maps are not constants of the kernels, as they differ from image to image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from poolref.triton.launch import launch
+
+
+@triton.jit
+def side(corners, k, there, AXIS: tl.constexpr, BINS: tl.constexpr, RATIO: tl.constexpr, ALIGNED: tl.constexpr):
+    """Along one axis of box `k`: where it starts, how far apart its samples are, and how many of them a bin has."""
+    first = tl.load(corners + k * 4 + AXIS, there, 0.0)
+    size = tl.load(corners + k * 4 + 2 + AXIS, there, 0.0) - first
+    if not ALIGNED:
+        size = tl.maximum(size, 1.0)
+    size = size / BINS
+    if RATIO:
+        count = (size * 0.0).to(tl.int32) + RATIO
+    else:
+        count = tl.minimum(tl.maximum(tl.ceil(size), 0.0), 2.0**30).to(tl.int32)
+    return first - (0.5 if ALIGNED else 0.0), size / tl.maximum(count, 1), count
+
+
+@triton.jit
+def skipped(start, gap, count, i, cell, RATIO: tl.constexpr):
+    """How many samples at the beginning of bin `i` surely lie more than a cell before `cell`; 0 if `RATIO` is given."""
+    if RATIO:
+        return i * 0
+    else:
+        samples = tl.floor((cell - 1.0 - start) / tl.where(count > 0, gap, 1.0)) - 1 - i * count.to(tl.float64)
+        return tl.minimum(tl.maximum(samples, 0.0), count).to(tl.int32)
+
+
+@triton.jit
+def sample(start, gap, count, i, t, N):
+    """Between which cells sample `t` of bin `i` lies, how far from the first, and whether it counts."""
+    position = start + (i * count.to(tl.float64) + (t + 0.5)) * gap
+    inside = (position >= -1) & (position <= N) & (t < count)
+    position = tl.minimum(tl.maximum(position, 0.0), N - 1.0)
+    low = position.to(tl.int32)
+    return low, tl.minimum(low + 1, N - 1), (position - low).to(tl.float32), inside
+
+
+@triton.jit
+def roi_forward(x, maps, corners, y, channels, height, width, x_image, x_channel, x_row, x_column,
+                y_box, y_channel, y_row, y_column, PH: tl.constexpr, PW: tl.constexpr, RATIO: tl.constexpr,
+                ALIGNED: tl.constexpr, BP: tl.constexpr, BB: tl.constexpr):  # fmt: skip
+    k = tl.program_id(0).to(tl.int64)
+    channel = (tl.program_id(1) * BP + tl.arange(0, BP)[:, None]).to(tl.int64)
+    bin = tl.program_id(2) * BB + tl.arange(0, BB)[None, :]
+    i = bin // PW
+    j = bin % PW
+    ok = (channel < channels) & (bin < PH * PW)
+    top, gap_y, count_y = side(corners, k, True, 1, PH, RATIO, ALIGNED)
+    left, gap_x, count_x = side(corners, k, True, 0, PW, RATIO, ALIGNED)
+    first_y = skipped(top, gap_y, count_y, i, 0, RATIO)
+    first_x = skipped(left, gap_x, count_x, j, 0, RATIO)
+    cells = x + tl.load(maps + k) * x_image + channel * x_channel
+    total = tl.zeros((BP, BB), tl.float32)
+    # Where there are several samples they lie more than half a cell apart, so only so many can lie in the map.
+    for t in range(RATIO if RATIO else tl.minimum(count_y, 2 * height + 7)):
+        up, down, part_y, inside_y = sample(top, gap_y, count_y, i, first_y + t, height)
+        upper = cells + up.to(tl.int64) * x_row
+        lower = cells + down.to(tl.int64) * x_row
+        for u in range(RATIO if RATIO else tl.minimum(count_x, 2 * width + 7)):
+            low, high, part_x, inside_x = sample(left, gap_x, count_x, j, first_x + u, width)
+            there = ok & inside_y & inside_x
+            a = tl.load(upper + low.to(tl.int64) * x_column, there, 0.0).to(tl.float32)
+            b = tl.load(upper + high.to(tl.int64) * x_column, there, 0.0).to(tl.float32)
+            c = tl.load(lower + low.to(tl.int64) * x_column, there, 0.0).to(tl.float32)
+            d = tl.load(lower + high.to(tl.int64) * x_column, there, 0.0).to(tl.float32)
+            before = a * (1 - part_y) + c * part_y
+            total += before * (1 - part_x) + (b * (1 - part_y) + d * part_y) * part_x
+    total /= tl.maximum(count_y.to(tl.float32) * count_x.to(tl.float32), 1.0)
+    tl.store(y + k * y_box + channel * y_channel + i * y_row + j * y_column, total.to(y.dtype.element_ty), ok)
+
+
+@triton.jit
+def reaches(start, gap, count, BINS: tl.constexpr, first, T: tl.constexpr):
+    """Along one axis: whether samples of a box may touch one of `T` cells from `first` on."""
+    end = start + gap * count * BINS
+    return (tl.minimum(start, end) <= first + T) & (tl.maximum(start, end) >= first - 1)
+
+
+@triton.jit
+def bins(start, gap, count, BINS: tl.constexpr, first, T: tl.constexpr):
+    """Along one axis: the first bin of a box that may touch one of `T` cells, and the one after the last."""
+    size = gap * count
+    step = tl.where(size == 0, 1.0, size)
+    a = (first - 1 - start) / step
+    b = (first + T - start) / step
+    low = tl.minimum(tl.maximum(tl.floor(tl.minimum(a, b)), 0.0), BINS)
+    high = tl.maximum(tl.minimum(tl.floor(tl.maximum(a, b)) + 1, BINS), 0.0)
+    return tl.where(size == 0, 0.0, low).to(tl.int32), tl.where(size == 0, BINS, high).to(tl.int32)
+
+
+@triton.jit
+def touch(start, gap, count, i, cells, first, T: tl.constexpr, N, RATIO: tl.constexpr):
+    """Along one axis: what bin `i` gives to each of `T` cells, and whether it gives something, be it 0."""
+    given = cells * 0.0
+    touched = cells < 0
+    begin = skipped(start, gap, count, i, first, RATIO)
+    for t in range(RATIO if RATIO else tl.minimum(count, 2 * T + 7)):
+        low, high, part, inside = sample(start, gap, count, i, begin + t, N)
+        low = tl.where(inside, low, -1)
+        high = tl.where(inside, high, -1)
+        given += tl.where(cells == low, 1 - part, 0.0) + tl.where(cells == high, part, 0.0)
+        touched = touched | (cells == low) | (cells == high)
+    return given, touched
+
+
+@triton.jit
+def roi_backward(grad, maps, corners, x_grad, count, channels, height, width, g_box, g_channel, g_row, g_column,
+                 x_image, x_channel, x_row, x_column, PH: tl.constexpr, PW: tl.constexpr, RATIO: tl.constexpr,
+                 ALIGNED: tl.constexpr, CHUNK: tl.constexpr, BP: tl.constexpr, TH: tl.constexpr,
+                 TW: tl.constexpr):  # fmt: skip
+    down = tl.cdiv(height, TH)
+    across = tl.cdiv(width, TW)
+    image = tl.program_id(0) // (down * across)
+    first_row = tl.program_id(0) // across % down * TH
+    first_column = tl.program_id(0) % across * TW
+    channel = (tl.program_id(1) * BP + tl.arange(0, BP)[:, None, None]).to(tl.int64)
+    row = first_row + tl.arange(0, TH)[None, :, None]
+    column = first_column + tl.arange(0, TW)[None, None, :]
+    ok = channel < channels
+    total = tl.zeros((BP, TH, TW), tl.float32)
+    for chunk in range(0, count, CHUNK):
+        box = chunk + tl.arange(0, CHUNK)
+        there = box < count
+        top, gap_y, count_y = side(corners, box, there, 1, PH, RATIO, ALIGNED)
+        left, gap_x, count_x = side(corners, box, there, 0, PW, RATIO, ALIGNED)
+        near = there & (tl.load(maps + box, there, -1) == image)
+        near = near & reaches(top, gap_y, count_y, PH, first_row, TH)
+        near = near & reaches(left, gap_x, count_x, PW, first_column, TW)
+        found = tl.min(tl.where(near, box, count))
+        while found < count:
+            k = found.to(tl.int64)
+            top_k, gap_y_k, count_y_k = side(corners, k, True, 1, PH, RATIO, ALIGNED)
+            left_k, gap_x_k, count_x_k = side(corners, k, True, 0, PW, RATIO, ALIGNED)
+            share = 1 / tl.maximum(count_y_k.to(tl.float32) * count_x_k.to(tl.float32), 1.0)
+            first_i, last_i = bins(top_k, gap_y_k, count_y_k, PH, first_row, TH)
+            first_j, last_j = bins(left_k, gap_x_k, count_x_k, PW, first_column, TW)
+            for i in range(first_i, last_i):
+                of_rows, touched_rows = touch(top_k, gap_y_k, count_y_k, i, row, first_row, TH, height, RATIO)
+                of_bins = tl.zeros((BP, 1, TW), tl.float32)
+                for j in range(first_j, last_j):
+                    of_columns, touched = touch(left_k, gap_x_k, count_x_k, j, column, first_column, TW, width, RATIO)
+                    g = tl.load(grad + k * g_box + channel * g_channel + i * g_row + j * g_column, ok, 0.0)
+                    of_bins += tl.where(touched, g.to(tl.float32) * of_columns, 0.0)
+                total += tl.where(touched_rows, of_bins * (share * of_rows), 0.0)
+            found = tl.min(tl.where(near & (box > found), box, count))
+    target = x_grad + image.to(tl.int64) * x_image + channel * x_channel
+    target += row.to(tl.int64) * x_row + column.to(tl.int64) * x_column
+    tl.store(target, total.to(x_grad.dtype.element_ty), ok & (row < height) & (column < width))
+
+
+def roi_align(
+    x: Tensor, image: Tensor, corners: Tensor, output_size: Sequence[int], sampling_ratio: int, aligned: bool
+) -> Tensor:
+    """The means of the samples in the bins of every box, (K, C, *output_size).
+
+    `image`: which map a box lies in, (K) of int64; `corners`: its x1, y1, x2, y2 in cells, (K, 4) of float64.
+    """
+    y = _new_maps(len(image), x, output_size)
+    channels, (rows, columns) = x.shape[1], output_size
+    planes, bins = (64, 8) if _channels_last(y) else (8, 64)
+    planes, bins = min(planes, triton.next_power_of_2(channels)), min(bins, triton.next_power_of_2(rows * columns))
+    grid = (len(image), triton.cdiv(channels, planes), triton.cdiv(rows * columns, bins))
+    launch(
+        roi_forward, grid, x.device, 4,
+        x=x, maps=image, corners=corners.contiguous(), y=y, channels=channels, height=x.shape[2], width=x.shape[3],
+        **_strides("x", x, "image"), **_strides("y", y, "box"),
+        PH=rows, PW=columns, RATIO=sampling_ratio, ALIGNED=aligned, BP=planes, BB=bins,
+    )  # fmt: skip
+    return y
+
+
+def roi_align_backward(
+    grad: Tensor,
+    image: Tensor,
+    corners: Tensor,
+    sampling_ratio: int,
+    aligned: bool,
+    images: int,
+    spatial: Sequence[int],
+) -> Tensor:
+    """The gradient of the maps, (images, C, *spatial), from that of the output."""
+    x_grad = _new_maps(images, grad, spatial)
+    channels = grad.shape[1]
+    planes, rows, columns = (32, 4, 8) if _channels_last(x_grad) else (16, 4, 16)  # larger ones spilled registers
+    tiles = triton.cdiv(spatial[0], rows) * triton.cdiv(spatial[1], columns)
+    launch(
+        roi_backward, (images * tiles, triton.cdiv(channels, planes)), grad.device, 4,
+        grad=grad, maps=image, corners=corners.contiguous(), x_grad=x_grad, count=len(image), channels=channels,
+        height=spatial[0], width=spatial[1], **_strides("g", grad, "box"), **_strides("x", x_grad, "image"),
+        PH=grad.shape[2], PW=grad.shape[3], RATIO=sampling_ratio, ALIGNED=aligned,
+        CHUNK=512, BP=planes, TH=rows, TW=columns,
+    )  # fmt: skip
+    return x_grad
+
+
+def _new_maps(count: int, x: Tensor, spatial: Sequence[int]) -> Tensor:
+    """Maps with the channels of `x`, innermost where they are in `x`."""
+    if _channels_last(x):
+        return x.new_empty((count, *spatial, x.shape[1])).movedim(-1, 1)
+    return x.new_empty((count, x.shape[1], *spatial))
+
+
+def _channels_last(x: Tensor) -> bool:
+    return x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
+
+
+def _strides(name: str, x: Tensor, first: str) -> dict[str, int]:
+    return {f"{name}_{axis}": stride for axis, stride in zip((first, "channel", "row", "column"), x.stride())}

@@ -23,10 +23,12 @@ from poolref.torch.functional import (
     blur_pool,
     blur_pool1d,
     expected_pool,
+    expected_pool2d,
     max_blur_pool,
     max_pool,
     max_unpool,
     stochastic_pool,
+    stochastic_pool2d,
     subsample,
 )
 
@@ -92,7 +94,15 @@ def test_stochastic_in_training_and_evaluation():
     drawn = pool(x)
     pool.generator = torch.Generator().manual_seed(3)
     assert torch.equal(pool(x), drawn) and not torch.equal(pool(x), drawn)
+    values, indices = stochastic_pool2d(x, 2, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(values, drawn) and torch.equal(
+        indices[..., 0, 0] // 6 // 2, torch.zeros(2, 3, dtype=torch.int64)
+    )
     assert torch.equal(pool.eval()(x), expected_pool(x, Window(2)))
+    assert torch.equal(expected_pool2d(x, 3, 2, 1, ceil_mode=True), expected_pool(x, Window(3, 2, 1, ceil_mode=True)))
+    for form in (stochastic_pool2d, expected_pool2d):
+        with pytest.raises(ValueError, match="input must hold no negative number"):
+            form(-x, 2, check_nonnegative=True)
     with pytest.raises(ValueError, match="input must hold no negative number"):
         pool(-x)
     compiled = torch.compile(StochasticPool2d(2), fullgraph=True, backend="aot_eager")

@@ -116,7 +116,7 @@ from poolref.torch.soft import (
     soft_pool2d,
     soft_pool3d,
 )
-from poolref.torch.stochastic import expected_pool, stochastic_pool
+from poolref.torch.stochastic import expected_pool, expected_pool2d, stochastic_pool, stochastic_pool2d
 from poolref.torch.strip import strip_pool
 from poolref.torch.subsample import subsample, subsample2d
 from poolref.torch.unpool import max_unpool
@@ -160,6 +160,7 @@ __all__ = [
     "center_pool",
     "corner_pool",
     "expected_pool",
+    "expected_pool2d",
     "gated_pool",
     "gem_pool",
     "gem_pool1d",
@@ -225,6 +226,7 @@ __all__ = [
     "soft_pool3d",
     "spatial_pyramid_pool2d",
     "stochastic_pool",
+    "stochastic_pool2d",
     "strip_pool",
     "subsample",
     "subsample2d",

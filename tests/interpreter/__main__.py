@@ -1,7 +1,8 @@
 """Run one file of this folder, the check of one kind of Triton kernels, in Triton's interpreter.
 
 `python tests/interpreter max` prints one line for each difference, then how many comparisons there were.  The
-interpreter has to be chosen before Triton is imported, so the tests start this as a program of its own.
+interpreter has to be chosen before Triton is imported, so the tests start this as a program of its own.  With `cuda` as
+a second argument the same kernels run on a GPU, without the interpreter.
 """
 
 import os
@@ -9,13 +10,28 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-os.environ["TRITON_INTERPRET"] = "1"
+os.environ["TRITON_INTERPRET"] = str(int(sys.argv[2:] != ["cuda"]))
 sys.path.append(str(Path(__file__).parents[1]))  # for the table of cases
 
 import harness
 import torch
+from torch.overrides import TorchFunctionMode
+
+file, device = (*sys.argv[1:], "cpu")[:2]
+
+
+class OnDevice(TorchFunctionMode):
+    """Tensors made of arrays lie on the device, and so are read from there to make arrays of them."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in (torch.Tensor.numpy, torch.Tensor.__array__):
+            args = (args[0].cpu(), *args[1:])
+        result = function(*args, **(kwargs or {}))
+        return result.to(device) if function is torch.from_numpy else result
+
 
 torch.set_num_threads(1)
-import_module(sys.argv[1]).main()
+with torch.device(device), OnDevice():
+    import_module(file).main()
 print(*harness.failures, f"{harness.count} comparisons, {len(harness.failures)} differences", sep="\n")
 sys.exit(bool(harness.failures))

@@ -1,0 +1,264 @@
+"""The torch column on a real GPU: `python -m pytest -o addopts= -m gpu tests/test_gpu.py` on a machine that has one.
+
+Every test here is run on CPU tensors too, on fewer cases, so that its own code is tested where there is no GPU.
+"""
+
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from cases import FEW_MAPS, FILLS, MAPS, OPERATORS, distinct, map_id, normal
+from conftest import ROOT
+
+from benchmarks.cuda import peers
+from benchmarks.cuda.measure import TOLERANCE, StandIn, difference, is_right
+from benchmarks.cuda.work import WORK, Case
+from poolref import catalog
+from poolref.regions import Adaptive, Running, Whole, Window
+from poolref.torch import cuda, functional
+
+CUDA = pytest.param(
+    "cuda",
+    marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")],
+)
+everywhere = pytest.mark.parametrize("device", [CUDA, "cpu"])
+EXACT = TOLERANCE | {"float64": 1e-12}  # of the largest magnitude
+CHECKS = sorted({file.stem for file in (ROOT / "tests" / "interpreter").glob("*.py")} - {"__main__", "harness"})
+
+
+def some(device, cases, count):
+    """All cases on a GPU, and the first few elsewhere."""
+    return cases if device == "cuda" else list(cases)[:count]
+
+
+def work(device, count):
+    """The work of the benchmark: with few maps on a GPU, and with tiny ones elsewhere."""
+    if device == "cuda":
+        return list(dict.fromkeys(replace(case, shape=(2, min(case.shape[1], 48), *case.shape[2:])) for case in WORK))
+    distinct = dict.fromkeys(StandIn().shrunk(case) for case in WORK if case.dtype != "bfloat16")
+    return list(distinct)[::-1][:count]
+
+
+def results(case, arguments):
+    """The output and the gradients of a case of the benchmark; the gradient of the output is the same each time."""
+    y = peers.ours(case).pool(*arguments)
+    grad = torch.linspace(-1, 1, y.numel(), device=y.device).view(y.shape).to(y.dtype)
+    return y.detach(), *torch.autograd.grad(y, [x for x in arguments if x.requires_grad], grad)
+
+
+def laid_out(x):
+    """The same numbers, otherwise in memory."""
+    if x.ndim == 4:
+        yield "channels last", x.contiguous(memory_format=torch.channels_last)
+    yield "transposed", x.transpose(0, 1).contiguous().transpose(0, 1)
+    every_other = x.new_full(tuple(2 * n for n in x.shape), 77)[(slice(None, None, 2),) * x.ndim]
+    yield "strided", every_other.copy_(x)
+    yield "unaligned", torch.cat([x.new_zeros(1), x.flatten()])[1:].view(x.shape)
+    yield "broadcast", x[:1].expand(x.shape)
+
+
+def expect_numpys(operator, x, regions, where, gradient=True):
+    """Values and gradient of a reducer are those of the NumPy column on the same numbers."""
+    name = operator.row.numpy.rpartition(".")[2]
+    a = x.detach().requires_grad_()
+    y = getattr(functional, name)(a, regions, **operator.options)
+    assert y.device.type == x.device.type and y.dtype == x.dtype
+    exact, tolerance = x.double().cpu().numpy(), EXACT[str(x.dtype).removeprefix("torch.")]
+    with np.errstate(all="ignore"):
+        expect(y, catalog.resolve(operator.row.numpy)(exact, regions, **operator.options), where, tolerance)
+        if not gradient:
+            return
+        grad = torch.linspace(-1, 1, y.numel(), device=x.device).view(y.shape).to(x.dtype)
+        (x_grad,) = torch.autograd.grad(y, a, grad)
+        backward = catalog.resolve(operator.row.numpy + "_backward")
+        expected = backward(grad.double().cpu().numpy(), exact, regions, **operator.options)
+    assert x_grad.dtype == x.dtype
+    expect(x_grad, expected[0] if isinstance(expected, tuple) else expected, f"gradient {where}", tolerance)
+
+
+def expect(actual, expected, where, tolerance):
+    """Equal where not finite, and elsewhere within `tolerance` of the largest magnitude."""
+    assert actual.shape == expected.shape, where
+    actual, finite = actual.detach().double().cpu().numpy(), np.isfinite(expected)
+    np.testing.assert_array_equal(actual[~finite], expected[~finite], err_msg=where)
+    error = np.abs(actual[finite] - expected[finite]).max(initial=0)
+    assert error <= tolerance * np.abs(expected[finite]).max(initial=0), f"{where}: {error}"
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+@pytest.mark.parametrize("check", CHECKS)
+def test_kernels_compute_what_they_do_in_the_interpreter(check):
+    command = [sys.executable, ROOT / "tests" / "interpreter", check, "cuda"]
+    run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
+
+
+@everywhere
+@pytest.mark.parametrize("operator", OPERATORS, ids=str)
+def test_reducers_are_the_numpy_columns(operator, device):
+    for shape, regions in some(device, MAPS, 3):
+        x = torch.from_numpy(distinct((2, 3, *shape), "float32")).to(device)
+        expect_numpys(operator, x, regions, map_id((shape, regions)))
+        if operator.smooth or operator.row.name in ("max", "min"):  # of ties, the first takes the gradient
+            ties = torch.from_numpy(FILLS["ties"]((2, 3, *shape), "float32")).to(device)
+            expect_numpys(operator, ties, regions, f"ties {map_id((shape, regions))}", operator.row.name != "lp")
+
+
+@everywhere
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("operator", OPERATORS, ids=str)
+def test_dtypes_and_layouts(operator, dtype, device):
+    for shape, regions in some(device, FEW_MAPS, 1):
+        x = (torch.from_numpy(normal((2, 3, *shape))) + 3).to(device, getattr(torch, dtype))
+        expect_numpys(operator, x, regions, f"{dtype} {map_id((shape, regions))}")
+        for layout, other in laid_out(x):
+            expect_numpys(operator, other, regions, f"{dtype} {layout} {map_id((shape, regions))}")
+
+
+@everywhere
+@pytest.mark.parametrize("fill", ["negatives", "nan", "inf", "minus inf", "nan and infs", "half minus inf", "wide"])
+@pytest.mark.parametrize("operator", OPERATORS, ids=str)
+def test_every_kind_of_values(operator, fill, device):
+    for shape, regions in some(device, FEW_MAPS, 2):
+        x = torch.from_numpy(FILLS[fill]((2, *shape), "float32")).to(device)
+        expect_numpys(operator, x, regions, f"{fill} {map_id((shape, regions))}", gradient=False)
+
+
+@everywhere
+def test_the_work_of_the_benchmark_is_right(device):
+    """Every operator, reducers or not, on two planes of the benchmark's sizes."""
+    wrong = [case for case in work(device, 5) if not is_right(case, device)]
+    assert not wrong
+
+
+@everywhere
+def test_kernels_off_gives_the_same(device, monkeypatch):
+    for case in work(device, 4):
+        arguments = peers.inputs(case, device)
+        monkeypatch.setattr(cuda, "KERNELS", find_spec("triton") is not None)
+        with_kernels = results(case, arguments)
+        monkeypatch.setattr(cuda, "KERNELS", False)
+        assert difference(with_kernels, results(case, arguments)) <= TOLERANCE[case.dtype], case
+
+
+def test_the_switch_is_an_environment_variable():
+    code = (
+        "import os, sys; os.environ['POOLREF_KERNELS'] = 'off'; from poolref.torch import cuda; sys.exit(cuda.KERNELS)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@everywhere
+def test_empty_batches(device):
+    for case in work(device, 3):
+        if case.operator == "roi_align":
+            continue
+        arguments = [x[:0] if x.ndim else x for x in peers.inputs(case, device)]
+        y = peers.ours(case).pool(*arguments)
+        assert y.shape[0] == 0 and y.device.type == device
+        assert torch.autograd.grad(y.sum(), arguments[0])[0].shape == arguments[0].shape
+
+
+# --- determinism, compilers, size ------------------------------------------------------------------------------------
+
+
+@everywhere
+def test_every_run_gives_the_same_bits(device):
+    for case in work(device, 4):
+        arguments = peers.inputs(case, device)
+        first = results(case, arguments)
+        for _ in range(10):
+            again = results(case, arguments)
+            assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True)), case
+
+
+@everywhere
+def test_compiled_in_one_graph(device):
+    for case in work(device, 2):
+        torch._dynamo.reset()
+        if case.operator == "roi_align":
+            case = replace(case, options=(*case.options, ("aligned", True)))
+        pool = peers.ours(case).pool
+        compiled = torch.compile(pool, fullgraph=True, backend="inductor" if device == "cuda" else "aot_eager")
+        found = []
+        for function in (compiled, pool):
+            arguments = peers.inputs(case, device)
+            y = function(*arguments)
+            learned = [x for x in arguments if x.requires_grad]
+            found.append([y.detach(), *torch.autograd.grad(y.float().square().sum(), learned)])
+        assert difference(*found) <= TOLERANCE[case.dtype], case
+
+
+LARGE = [
+    Case("max", Window(2), ()),
+    Case("max", Window(3, 2, 1), ()),
+    Case("min", Window(2), ()),
+    Case("average", Window(3, 2, 1), ()),
+    Case("soft", Window(3, 2, 1), ()),
+    Case("lp", Window(2), (), options=(("p", 2),)),
+    Case("lse", Window(2), ()),
+    Case("gem", Window(2), ()),
+    Case("max", Whole(), ()),
+    Case("average", Adaptive(3), ()),
+    Case("soft", Whole(), ()),
+    Case("max", Running("up"), ()),
+    Case("max", Running("right"), ()),
+    Case("corner", None, (), options=(("corner", "top_left"),)),
+    Case("center", None, ()),
+    Case("strip", None, ()),
+    Case("blur", None, (), options=(("filter_size", 3), ("stride", 2))),
+    Case("max_blur", None, (), options=(("kernel_size", 2), ("filter_size", 3), ("stride", 2))),
+]
+
+
+def enough_memory(device, needed):
+    """Skip a test, saying so, where the GPU is too small for it."""
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        free = torch.cuda.mem_get_info()[0] // 2**30
+        if free < needed:
+            pytest.skip(f"{needed} GiB of GPU memory are needed, {free} are free")
+
+
+def pooled_with_gradients(case, maps):
+    maps = [x.requires_grad_() for x in maps]
+    others = [torch.tensor(3.0, device=maps[0].device)] if case.operator == "gem" else []
+    y = peers.ours(case).pool(*maps, *others)
+    grad = torch.ones_like(y)
+    grad.select(-1, 0).fill_(2)
+    return y.detach(), *torch.autograd.grad(y, maps, grad)
+
+
+@everywhere
+@pytest.mark.parametrize("case", LARGE, ids=lambda case: f"{case.operator} {case.name}".strip())
+def test_more_than_two_to_the_31_elements(case, device):
+    """The last planes of very many are pooled as they are by themselves."""
+    enough_memory(device, 40)
+    planes = 2**31 // 4096 + 3 if device == "cuda" else 7
+    pattern = torch.randn(5, 64, 64, device=device).to(torch.bfloat16)
+    maps = [pattern.repeat(-(-planes // 5), 1, 1)[:planes] * (i + 1) for i in range(case.maps)]
+    ends = [x[-3:].clone() for x in maps]
+    for everything, end in zip(pooled_with_gradients(case, maps), pooled_with_gradients(case, ends), strict=True):
+        assert torch.equal(everything[-3:], end)
+
+
+@everywhere
+@pytest.mark.parametrize("case", LARGE[:5], ids=lambda case: f"{case.operator} {case.name}".strip())
+def test_one_map_of_more_than_two_to_the_31_cells(case, device):
+    """The last corner of a very large map is pooled as it is by itself."""
+    enough_memory(device, 40)
+    side = 46_400 if device == "cuda" else 40
+    x = torch.randn(1, side, device=device).to(torch.bfloat16).expand(side, side).clone()
+    x[-16:, -16:] = torch.randn(16, 16, device=device)
+    end = x[-16:, -16:].clone()
+    (y, x_grad), (y_end, end_grad) = (pooled_with_gradients(case, [a[None]]) for a in (x, end))
+    assert torch.equal(y[..., -6:, -6:], y_end[..., -6:, -6:])
+    assert torch.equal(x_grad[..., -10:, -10:], end_grad[..., -10:, -10:])

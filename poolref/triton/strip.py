@@ -25,7 +25,9 @@ def tile_at(x, image, first, row, column, planes, x_image, x_plane, X: tl.conste
     """Pointers to a tile of a map, (BP, BH, BW), and which of them lead to cells."""
     rows = row + tl.arange(0, BH)[None, :, None]
     columns = column + tl.arange(0, BW)[None, None, :]
-    ok = (first + tl.arange(0, BP)[:, None, None] < planes) & (rows < X[1]) & (columns < X[2])
+    ok = (rows < X[1]) & (columns < X[2])
+    if BP > 1:
+        ok &= first + tl.arange(0, BP)[:, None, None] < planes
     within = tl.arange(0, BP)[:, None, None] * x_plane + (tl.arange(0, BH)[None, :, None] * X[4] + columns * X[5])
     return x + image.to(tl.int64) * x_image + first.to(tl.int64) * x_plane + row.to(tl.int64) * X[4] + within, ok
 
@@ -99,7 +101,8 @@ def strip_pool(x: Tensor) -> Tensor:
     if height <= tile["BH"] and width <= tile["BW"]:
         launch(strip_small, (blocks, 1, 1), x.device, warps, planes=source.planes, **of_x, **of_y, **tile)
         return y
-    rows = triton.cdiv(32, tile["BH"]) * tile["BH"]  # so many that the sums are small beside the map
+    # So many rows for a program that the sums are small beside the map.
+    rows = triton.cdiv(triton.cdiv(height, triton.cdiv(height, 64)), tile["BH"]) * tile["BH"]
     grid = blocks, triton.cdiv(height, rows), triton.cdiv(width, tile["BW"])
     planes = source.images * source.planes
     sums = {
@@ -113,7 +116,7 @@ def strip_pool(x: Tensor) -> Tensor:
 
 
 def _tile(maps: Maps) -> tuple[dict, int]:
-    """Tile and warps: 4096 cells, 16 for each thread."""
+    """Tile and warps: a map of up to 4096 cells is one tile, and otherwise tiles have 2048; 16 for each thread."""
     _, height, width = (triton.next_power_of_2(n) for n in maps.sizes)
     planes = triton.next_power_of_2(maps.planes)
     if maps.channels_last:
@@ -121,7 +124,7 @@ def _tile(maps: Maps) -> tuple[dict, int]:
         width = min(width, 32)
     else:
         width = min(width, 256)
-        planes = min(planes, max(1, 4096 // (width * height)))
-    height = min(height, 4096 // (planes * width))
-    cells = planes * height * width
-    return {"BP": planes, "BH": height, "BW": width}, max(1, min(8, cells // (THREADS * 16)))
+        planes = min(planes, max(1, 2048 // (width * height)))
+    if planes * width * height > 4096:
+        height = max(1, min(height, 2048 // (planes * width)))
+    return {"BP": planes, "BH": height, "BW": width}, max(1, min(8, planes * height * width // (THREADS * 16)))

@@ -68,11 +68,11 @@ def gem_pool_backward(
 
 
 def _forward(x: np.ndarray, grid: Grid, p: float, eps: float, out: np.ndarray) -> None:
-    kept = np.maximum(x, eps)
+    kept = np.maximum(x, x.dtype.type(eps))
     with np.errstate(all="ignore"):
-        sums = grid.sum(kept**p)
-        np.power(sums / grid.counts, 1 / p, out=out)  # in float64, where a root does not lose digits
-    for i, rows, strip in grid.strips(_untamed(sums, x)):
+        sums = grid.sum(_power(kept, p))
+        out[...] = _mean(sums, grid, p)
+    for i, rows, strip in grid.strips(np.flatnonzero(~sums_are_safe(sums))):
         _, largest, y = _by_region(kept[i], strip, p)
         with np.errstate(all="ignore"):
             out[i, rows] = (largest * y).reshape(strip.output_shape)
@@ -80,30 +80,48 @@ def _forward(x: np.ndarray, grid: Grid, p: float, eps: float, out: np.ndarray) -
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, p: float, eps: float, out: np.ndarray) -> float:
     """Write the gradient of `x` to `out`, and return the gradient of `p`."""
-    kept, counts = np.maximum(x, eps), grid.counts
+    kept = np.maximum(x, x.dtype.type(eps))
     with np.errstate(all="ignore"):
-        powers = kept**p
-        sums = grid.sum(powers)
-        y = (sums / counts) ** (1 / p)
-        np.multiply(powers / kept, grid.spread(g / counts * y ** (1 - p)), out=out)
-        slope = y / p**2 * (np.log(counts / sums) + p * grid.sum(powers * np.log(kept)) / sums)
-    untamed = _untamed(sums, x, out)  # out, because a cell that no region covers may be huge
+        slopes = _power(kept, p - 1)
+        sums = grid.sum(slopes * kept)
+        y = _mean(sums, grid, p)
+        grid.spread(g * y / sums, out)  # grad_output / N y^(1-p)
+        out *= slopes
+        # Over all regions, grad_output y / S sum of x^p log x adds up to dx x log x over all cells.
+        kept *= np.log(kept)
+        kept *= out
+        slope = _total(kept) - _total(g * y * np.log(y))
+        out *= x >= eps
+    untamed = ~(sums_are_safe(sums) & all_finite(out))  # out, because a cell that no region covers may be huge
+    slope[untamed] = 0
     out[untamed] = 0
-    for i, rows, strip in grid.strips(untamed):
-        cells, largest, mean = _by_region(kept[i], strip, p)
+    for i, rows, strip in grid.strips(np.flatnonzero(untamed)):
+        cells, largest, mean = _by_region(np.maximum(x[i], eps), strip, p)
         n = strip.counts.reshape(-1, 1)
+        share = g[i, rows].reshape(-1, 1)
         with np.errstate(all="ignore"):
-            out[i] += strip.scatter(g[i, rows].reshape(-1, 1) / n * (cells / mean) ** (p - 1))
+            out[i] += strip.scatter(share / n * (cells / mean) ** (p - 1))
             powers = cells**p
             logs = np.where(cells > 0, powers * np.log(cells), 0).sum(1, keepdims=True)
-            of_cells = np.log(n / powers.sum(1, keepdims=True)) + p * logs / powers.sum(1, keepdims=True)
-            slope[i, rows] = (largest * mean / p**2 * of_cells).reshape(strip.output_shape)
-    out[x < eps] = 0
-    return float(np.where(counts > 0, g * slope, 0).sum(dtype=np.float64))
+            of_cells = np.log(n / powers.sum(1, keepdims=True)) / p + logs / powers.sum(1, keepdims=True)
+            slope[i] += np.where(n > 0, share * largest * mean * of_cells, 0).sum()
+        out[i, x[i] < eps] = 0
+    return float(slope.sum() / p)
 
 
-def _untamed(sums: np.ndarray, *maps: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(~(sums_are_safe(sums) & np.all([all_finite(a) for a in maps], axis=0)))
+def _power(a: np.ndarray, p: float) -> np.ndarray:
+    return a * a * a if p == 3 else a * a if p == 2 else a if p == 1 else a**p
+
+
+def _mean(sums: np.ndarray, grid: Grid, p: float) -> np.ndarray:
+    if p == 3:
+        return np.cbrt(sums / grid.counts.astype(sums.dtype))
+    return (sums / grid.counts) ** (1 / p)  # in float64, where a root does not lose digits
+
+
+def _total(a: np.ndarray) -> np.ndarray:
+    """The sum over each plane."""
+    return a.sum(tuple(range(1, a.ndim)), np.float64)
 
 
 def _by_region(plane: np.ndarray, strip: Strip, p: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

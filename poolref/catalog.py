@@ -34,6 +34,8 @@ class Operator:
         numpy: dotted name of the NumPy forward; its gradient is the same name with `_backward`.
         torch: dotted name of the torch module, without the ending 1d, 2d or 3d where it exists for several `ndims`.
             Beside a reducer's stand its forms `Adaptive...` and `Global...`.  None if the torch column has no module.
+        triton: dotted names of the functions that launch its CUDA kernels, one for each kind of regions that has some
+            of its own; importing them needs Triton.
         ndims: for which numbers of spatial axes the torch module exists.
         definition: dotted name of the reducer in poolref.definition, or of a function of the parameters that gives it.
         parameters: the parameters of the reducer.
@@ -47,6 +49,7 @@ class Operator:
     paper: str
     numpy: str
     torch: str | None
+    triton: tuple[str, ...] = ()
     ndims: tuple[int, ...] = (1, 2, 3)
     definition: str | None = None
     parameters: tuple[Parameter, ...] = ()
@@ -62,6 +65,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="riesenhuber1999",
         numpy="poolref.numpy.max_pool",
         torch="poolref.torch.MaxPool",
+        triton=("poolref.triton.max.max_pool", "poolref.triton.whole.max_pool", "poolref.triton.corner.running_max"),
         definition="poolref.definition.maximum",
         chapter="max-pooling",
         explorer=True,
@@ -73,6 +77,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="lecun1998",
         numpy="poolref.numpy.avg_pool",
         torch="poolref.torch.AvgPool",
+        triton=("poolref.triton.average.avg_pool", "poolref.triton.whole.avg_pool"),
         definition="poolref.definition.mean",
         parameters=(
             Parameter("count_include_pad", True, "True or False; windows only"),
@@ -88,6 +93,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="lecun1998",
         numpy="poolref.numpy.sum_pool",
         torch="poolref.torch.SumPool",
+        triton=("poolref.triton.average.avg_pool", "poolref.triton.whole.avg_pool"),
         definition="poolref.definition.total",
         chapter="what-pooling-does",
         explorer=True,
@@ -99,6 +105,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="riesenhuber1999",
         numpy="poolref.numpy.min_pool",
         torch="poolref.torch.MinPool",
+        triton=("poolref.triton.max.max_pool", "poolref.triton.whole.max_pool"),
         definition="poolref.definition.minimum",
         chapter="max-pooling",
         explorer=True,
@@ -110,6 +117,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="sermanet2012",
         numpy="poolref.numpy.lp_pool",
         torch="poolref.torch.LPPool",
+        triton=("poolref.triton.lp.lp_pool", "poolref.triton.whole.mean_pool"),
         definition="poolref.definition.lp_norm",
         parameters=(Parameter("p", 2, "a number above 0, or inf"),),
         chapter="what-pooling-does",
@@ -122,6 +130,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="stergiou2021",
         numpy="poolref.numpy.soft_pool",
         torch="poolref.torch.SoftPool",
+        triton=("poolref.triton.soft.soft_pool", "poolref.triton.whole.soft_pool"),
         definition="poolref.definition.soft_maximum",
         chapter="softpool",
         explorer=True,
@@ -133,6 +142,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="pinheiro2015",
         numpy="poolref.numpy.lse_pool",
         torch="poolref.torch.LSEPool",
+        triton=("poolref.triton.lse.lse_pool", "poolref.triton.whole.mean_pool"),
         definition="poolref.definition.log_mean_exp",
         parameters=(Parameter("r", 10, "a finite number above 0"),),
     ),
@@ -143,6 +153,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="radenovic2019",
         numpy="poolref.numpy.gem_pool",
         torch="poolref.torch.GeMPool",
+        triton=("poolref.triton.gem.gem_pool", "poolref.triton.whole.mean_pool"),
         definition="poolref.definition.generalized_mean",
         parameters=(Parameter("p", 3, "a finite number above 0"), Parameter("eps", 1e-6, "a finite number above 0")),
     ),
@@ -163,6 +174,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="law2018",
         numpy="poolref.numpy.corner_pool",
         torch="poolref.torch.CornerPool",
+        triton=("poolref.triton.corner.corner_pool",),
         ndims=(2,),
         parameters=(Parameter("corner", "top_left", '"top_left" or "bottom_right"'),),
     ),
@@ -182,6 +194,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="hou2020",
         numpy="poolref.numpy.strip_pool",
         torch="poolref.torch.StripPool2d",
+        triton=("poolref.triton.strip.strip_pool",),
         ndims=(2,),
     ),
     Operator(
@@ -219,6 +232,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="zhang2019",
         numpy="poolref.numpy.blur_pool",
         torch="poolref.torch.BlurPool",
+        triton=("poolref.triton.blur.blur_pool",),
         ndims=(
             1,
             2,
@@ -235,6 +249,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="zhang2019",
         numpy="poolref.numpy.max_blur_pool",
         torch="poolref.torch.MaxBlurPool2d",
+        triton=("poolref.triton.blur.max_blur_pool",),
         ndims=(2,),
         parameters=(
             Parameter("kernel_size", 2, "an int of at least 1"),
@@ -305,6 +320,7 @@ OPERATORS: tuple[Operator, ...] = (
         paper="he2017",
         numpy="poolref.numpy.roi_align",
         torch="poolref.torch.RoIAlign",
+        triton=("poolref.triton.roi.roi_align",),
         ndims=(2,),
         parameters=(
             Parameter("spatial_scale", 1.0, "a finite number above 0"),

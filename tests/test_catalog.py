@@ -2,12 +2,16 @@
 
 import dataclasses
 import inspect
+import pkgutil
 import re
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import poolref.numpy
+import poolref.triton
 from poolref import catalog
 from poolref.catalog import OPERATORS
 
@@ -42,6 +46,21 @@ def test_torch_names_resolve(row):
     for ending in [f"{ndim}d" for ndim in row.ndims] if len(row.ndims) > 1 else [""]:
         for form in ("", "Adaptive", "Global") if row.kind == "reducer" else ("",):
             assert inspect.isclass(catalog.resolve(f"{prefix}.{form}{name}{ending}"))
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="triton cannot be imported: its wheels are for Linux")
+def test_triton_names_resolve_and_all_kernels_are_in_the_table():
+    listed = {name for row in OPERATORS for name in row.triton}
+    assert all(callable(catalog.resolve(name)) for name in listed)
+    forwards = {
+        f"{module.name}.{name}"
+        for module in pkgutil.iter_modules(poolref.triton.__path__, "poolref.triton.")
+        for name, value in vars(import_module(module.name)).items()
+        if inspect.isfunction(value) and f"{name}_backward" in vars(import_module(module.name))
+    }
+    # The means are launched for one function f or another by the files of the operators.
+    assert {name for name in forwards - listed if not name.endswith(".mean_pool")} == set()
+    assert len(forwards & listed) > 5
 
 
 @rows

@@ -99,7 +99,6 @@ def test_block(name):
         small=[draw(1, *shape[1:])],
         unbatched=False,
         twice=False,
-        compiled="Corner" in name,
         half=0.1,
     )
 

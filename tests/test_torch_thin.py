@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from cases import FILLS
 from torch_checks import check_against_numpy, check_all, draw
 
@@ -105,8 +104,31 @@ def test_stochastic_in_training_and_evaluation():
             form(-x, 2, check_nonnegative=True)
     with pytest.raises(ValueError, match="input must hold no negative number"):
         pool(-x)
-    compiled = torch.compile(StochasticPool2d(2), fullgraph=True, backend="aot_eager")
-    assert (compiled(x) <= F.max_pool2d(x, 2)).all()
+
+
+def test_stochastic_in_one_graph():
+    x = draw(2, 3, 6, 6).abs().requires_grad_()
+    for check in (False, True):
+        torch._dynamo.reset()
+        pool = StochasticPool2d(2, check_nonnegative=check)
+        batch = torch.export.Dim("batch", min=1)
+        program = torch.export.export(pool, (x,), dynamic_shapes=({0: batch},)).module()
+        for graph in (torch.compile(pool, fullgraph=True, backend="aot_eager"), program):
+            torch.manual_seed(0)
+            y = graph(x)
+            torch.manual_seed(0)
+            assert torch.equal(y, pool(x))
+            (grad,) = torch.autograd.grad(y.sum(), x)
+            assert ((grad == 1) | (grad == 0)).all() and grad.sum() == y.numel()
+            if check:
+                with pytest.raises(RuntimeError, match="no negative number"):
+                    graph(-x)
+        assert program(torch.cat([x, x, x])).shape == (6, 3, 3, 3)
+    pool.generator = torch.Generator()
+    with pytest.raises(ValueError, match="generator must be None while a graph is compiled or exported"):
+        torch.export.export(pool, (x,))
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="generator must be None"):
+        torch.compile(pool, fullgraph=True, backend="aot_eager")(x)
 
 
 # --- blur, subsample -------------------------------------------------------------------------------------------------

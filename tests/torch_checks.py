@@ -101,7 +101,7 @@ def check_half(module, *inputs, tolerance=0.02):
     torch.testing.assert_close(y, expected, rtol=tolerance, atol=tolerance * expected.abs().max().item())
 
 
-def check_all(module, *inputs, twice=True, small=None, unbatched=True, compiled=True, half=0.02):
+def check_all(module, *inputs, twice=True, small=None, unbatched=True, half=0.02):
     """All of the above.  Finite differences are taken on `small` inputs where they are given.
 
     `half` is the tolerance of :func:`check_half`.
@@ -112,6 +112,5 @@ def check_all(module, *inputs, twice=True, small=None, unbatched=True, compiled=
     check_half(module, *inputs, tolerance=half)
     if unbatched:
         check_unbatched(module, *inputs)
-    if compiled:
-        check_compiled(module, *inputs)
-        check_exported(module, *inputs)
+    check_compiled(module, *inputs)
+    check_exported(module, *inputs)

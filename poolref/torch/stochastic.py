@@ -27,9 +27,9 @@ def stochastic_pool(
     Args:
         input: floats of any dtype, none negative; the last `regions.ndim` axes are spatial.
         regions: which cells belong together, from `poolref.regions`.
-        generator: where the randomness comes from.  Default: torch's own.
-        check_nonnegative: refuse negative numbers, which costs a look at all of `input`.  Otherwise they count as 0.
-            Default False.
+        generator: where the randomness comes from.  Default: torch's own, the only one that can be compiled.
+        check_nonnegative: refuse negative numbers, which costs a look at all of `input`; a compiled graph does it with
+            a RuntimeError.  Otherwise they count as 0.  Default False.
 
     Returns:
         The values drawn, in the dtype of `input`, and int64 indices of their cells in the flattened spatial axes.  Each
@@ -45,6 +45,11 @@ def stochastic_pool(
 
     Source: zeiler2013.  The paper leaves a region of zeros open.
     """
+    if generator is not None and torch.compiler.is_compiling():
+        raise ValueError(
+            "generator must be None while a graph is compiled or exported, because torch cannot take one along; "
+            f"seed torch's own by torch.manual_seed, got {generator!r}"
+        )
     spatial = _checked(input, regions, check_nonnegative)
     index = region_cells(torch.arange(prod(spatial), device=input.device).view(spatial), regions, -1)
     cells, weights, _ = _over_largest(input.detach(), regions, index >= 0)
@@ -53,7 +58,7 @@ def stochastic_pool(
     reached = weights.double().cumsum(-1)
     total = reached[..., -1:]
     # The first cell whose cumulated weight is above a random part of the total, which stays below the total.
-    random = torch.rand(total.shape, generator=generator, dtype=torch.float64, device=input.device)
+    random = torch.empty_like(total).uniform_(generator=generator)
     drawn = (reached <= random * total * (1 - 1e-15)).sum(-1, keepdim=True).clamp(max=index.shape[-1] - 1)
     chosen = index.expand(drawn.shape[:-1] + index.shape[-1:]).gather(-1, drawn).squeeze(-1)
     n = regions.ndim
@@ -165,8 +170,11 @@ _, expected_pool2d, _ = functions("expected_pool", _expected_pool_windows, expec
 
 def _checked(input: Tensor, regions: Regions, check_nonnegative: bool) -> tuple[int, ...]:
     spatial = check_floats(input, regions)
-    if check_flag("check_nonnegative", check_nonnegative) and input.numel():
-        check_non_negative("input", torch.where(input != input, 0, input).min().item())
+    if check_flag("check_nonnegative", check_nonnegative):
+        if torch.compiler.is_compiling():
+            torch._assert_async((~(input < 0)).all(), "input must hold no negative number")
+        elif input.numel():
+            check_non_negative("input", torch.where(input != input, 0, input).min().item())
     return spatial
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 
 import torch
@@ -9,8 +10,11 @@ from torch import Tensor, nn
 
 from poolref.regions import Window, check_int, check_ndim, check_reflection
 from poolref.torch.core import check_floats, widen
+from poolref.torch.cuda import runs_kernels
 from poolref.torch.forms import functions, modules
 from poolref.torch.max import max_pool
+from poolref.torch.operators import operator
+from poolref.torch.sweeps import empty_like
 
 
 def blur_pool(input: Tensor, filter_size: int = 3, stride: int = 2, ndim: int = 2) -> Tensor:
@@ -40,6 +44,8 @@ def blur_pool(input: Tensor, filter_size: int = 3, stride: int = 2, ndim: int = 
     """
     _check(filter_size, stride)
     check_reflection(check_floats(input, Window(1, ndim=check_ndim(ndim))), filter_size)
+    if ndim <= 2 and runs_kernels(input, Window(filter_size, stride, ndim=ndim)):
+        return blur_maps(input, filter_size, stride, ndim)
     y = widen(input)
     for dim in range(-ndim, 0):
         y = _smooth(y, dim, filter_size, stride)
@@ -69,7 +75,11 @@ def max_blur_pool(
     Source: zhang2019.
     """
     window = Window(kernel_size, 1, padding, ndim=check_ndim(ndim))
-    check_floats(input, window)
+    sizes = window.output_shape(check_floats(input, window))
+    _check(filter_size, stride)
+    check_reflection(sizes, filter_size)
+    if ndim <= 2 and runs_kernels(input, Window(kernel_size + filter_size - 1, stride, ndim=ndim)):
+        return max_blur_maps(input, kernel_size, filter_size, stride, padding, ndim)
     return blur_pool(max_pool(input, window), filter_size, stride, ndim)
 
 
@@ -92,6 +102,62 @@ def _smooth(x: Tensor, dim: int, filter_size: int, stride: int) -> Tensor:
 
 def _all(count: int) -> list[slice]:
     return [slice(None)] * count
+
+
+# --- on CUDA tensors, each in one step -------------------------------------------------------------------------------
+
+
+def _blur(x, filter_size, stride, ndim):
+    from poolref.triton.blur import blur_pool
+
+    return blur_pool(x, filter_size, stride, ndim)
+
+
+def _blur_backward(grad, filter_size, stride, ndim, spatial):
+    from poolref.triton.blur import blur_pool_backward
+
+    return blur_pool_backward(grad, filter_size, stride, spatial)
+
+
+blur_maps = operator(
+    "blur_maps(Tensor x, int filter_size, int stride, int ndim) -> Tensor y",
+    "blur_maps_backward(Tensor grad, int filter_size, int stride, int ndim, int[] spatial) -> Tensor x",
+    _blur,
+    _blur_backward,
+    lambda x, filter_size, stride, ndim: _thinned(x, x.shape[-ndim:], stride),
+    linear=lambda x, filter_size, stride, ndim, spatial: blur_maps(x, filter_size, stride, ndim),
+)
+
+
+def _max_blur(x, kernel_size, filter_size, stride, padding, ndim):
+    from poolref.triton.blur import max_blur_pool
+
+    return max_blur_pool(x, kernel_size, filter_size, stride, padding, ndim)
+
+
+def _max_blur_backward(grad, x, kernel_size, filter_size, stride, padding, ndim):
+    from poolref.triton.blur import max_blur_pool_backward
+
+    return max_blur_pool_backward(grad, x, kernel_size, filter_size, stride, padding, ndim)
+
+
+max_blur_maps = operator(
+    "max_blur_maps(Tensor x, int kernel_size, int filter_size, int stride, int padding, int ndim) -> Tensor y",
+    "max_blur_maps_backward(Tensor grad, Tensor x, int kernel_size, int filter_size, int stride, int padding,"
+    " int ndim) -> Tensor x",
+    _max_blur,
+    _max_blur_backward,
+    lambda x, kernel_size, filter_size, stride, padding, ndim: _thinned(
+        x, [n + 2 * padding - kernel_size + 1 for n in x.shape[-ndim:]], stride
+    ),
+    exact=lambda x, kernel_size, filter_size, stride, padding, ndim: blur_pool(
+        max_pool(x, Window(kernel_size, 1, padding, ndim=ndim)), filter_size, stride, ndim
+    ),
+)
+
+
+def _thinned(x: Tensor, sizes: Sequence[int], stride: int) -> Tensor:
+    return empty_like(x, [(n - 1) // stride + 1 for n in sizes])
 
 
 def _blur_pool(ndim: int, input: Tensor, filter_size: int = 3, stride: int = 2) -> Tensor:

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from poolref.regions import check_boxes, check_flag, check_int, check_maps, check_positive, check_size
 from poolref.torch.core import check_float_tensor, widen
+from poolref.torch.cuda import runs_kernels
 from poolref.torch.operators import operator
+from poolref.torch.sweeps import channels_innermost
 
 
 def roi_pool(input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], spatial_scale: float = 1.0) -> Tensor:
@@ -102,6 +104,8 @@ def roi_align(
     check_int("sampling_ratio", sampling_ratio, 0)
     check_flag("aligned", aligned)
     image, corners, (rows, columns) = _checked(input, boxes, output_size, spatial_scale)
+    if runs_kernels(input):
+        return align_boxes(input, image, corners, (rows, columns), sampling_ratio, aligned, input.shape[0])
     x1, y1, x2, y2 = corners.unbind(1)
     dtype = widen(input[:0]).dtype
     down = _sampling(y1, y2, rows, input.shape[2], sampling_ratio, aligned).to(dtype)
@@ -249,6 +253,44 @@ pool_maxima = operator(
     fake=lambda *arguments: (_like_boxes(*arguments), _like_boxes(*arguments).long()),
     fake_backward=lambda grad, x, *_: x.new_empty(x.shape),
     linear=lambda x_grad, _, image, cells: x_grad.flatten(2)[_places(image, cells)],
+    any_leading_axes=False,
+)
+
+
+# --- on CUDA tensors, RoIAlign without a matrix ----------------------------------------------------------------------
+
+
+def _align_boxes(x, image, corners, output_size, sampling_ratio, aligned, images):
+    from poolref.triton.roi import roi_align
+
+    return roi_align(x, image, corners, output_size, sampling_ratio, aligned)
+
+
+def _align_boxes_backward(grad, image, corners, output_size, sampling_ratio, aligned, images, spatial):
+    from poolref.triton.roi import roi_align_backward
+
+    return roi_align_backward(grad, image, corners, sampling_ratio, aligned, images, spatial)
+
+
+def _new_maps(count: int, x: Tensor, spatial: Sequence[int]) -> Tensor:
+    """Maps with the channels of `x`, innermost where they are in `x`."""
+    if channels_innermost(x, 2):
+        return x.new_empty((count, *spatial, x.shape[1])).movedim(-1, 1)
+    return x.new_empty((count, x.shape[1], *spatial))
+
+
+align_boxes = operator(
+    "align_boxes(Tensor x, Tensor image, Tensor corners, int[] output_size, int sampling_ratio, bool aligned,"
+    " int images) -> Tensor y",
+    "align_boxes_backward(Tensor grad, Tensor image, Tensor corners, int[] output_size, int sampling_ratio,"
+    " bool aligned, int images, int[] spatial) -> Tensor x",
+    _align_boxes,
+    _align_boxes_backward,
+    lambda x, image, corners, output_size, *_: _new_maps(image.shape[0], x, output_size),
+    lambda grad, image, corners, output_size, ratio, aligned, images, spatial: _new_maps(images, grad, spatial),
+    linear=lambda x, image, corners, output_size, sampling_ratio, aligned, images, spatial: align_boxes(
+        x, image, corners, output_size, sampling_ratio, aligned, images
+    ),
     any_leading_axes=False,
 )
 

@@ -22,6 +22,11 @@ def main():
         each = torch.func.vmap(torch.func.grad(lambda a: (pool(a, *arguments) ** 2).sum()))(x)
         return y.detach(), grad.detach(), second, pool(x, *arguments), each
 
+    boxes = torch.tensor([[0, 0.5, 1.0, 12.0, 9.0], [0, -2.0, 3.0, 4.0, 20.0]])
+
+    def aligned(x, *arguments):  # maps as channels of one image
+        return F.roi_align(x.reshape(1, -1, 7, 8), boxes, *arguments)
+
     for pool, *arguments in (
         (F.max_pool2d, 3, 2, 1),
         (F.min_pool2d, 2),
@@ -30,8 +35,8 @@ def main():
         (F.sum_pool2d, 3, 1, 1),
         (F.soft_pool2d, 3, 2, 1),
         (F.blur_pool2d, 3, 2),
-        (F.max_blur_pool2d, 2, 4, 2, 1),
-        (F.roi_align, boxes, (2, 3), 0.5, 2),
+        (F.max_blur_pool, 2, 4, 2, 1),
+        (aligned, (2, 3), 0.5, 2),
     ):
         cuda.on_gpu = lambda x: False
         expected = run(pool, *arguments)
@@ -39,6 +44,7 @@ def main():
         for name, a, b in zip(("y", "grad", "second", "inference", "vmap"), run(pool, *arguments), expected):
             expect(a, b.numpy(), f"{pool.__name__}{arguments} {name}", 1e-5)
 
+    of_boxes = boxes[:, 0].long(), boxes[:, 1:].double()
     window = packed(Window(3, 2, 1))
     y = cuda.max_windows(x, Window(3, 2, 1), False)
     for name, *arguments in (
@@ -48,11 +54,17 @@ def main():
         ("average_windows_backward", y, window, (7, 8), True, 3),
         ("soft_pool", x, window, ()),
         ("soft_pool_backward", y, x, y, window, ()),
+        ("blur_maps", x, 3, 2, 2),
+        ("blur_maps_backward", y, 3, 2, 2, (7, 8)),
+        ("max_blur_maps", x, 2, 4, 2, 1, 2),
+        ("max_blur_maps_backward", y, x, 2, 4, 2, 1, 2),
+        ("align_boxes", x, *of_boxes, (2, 3), 2, True, 2),
+        ("align_boxes_backward", torch.ones(2, 1, 2, 3), *of_boxes, (2, 3), 2, True, 2, (7, 8)),
     ):
         torch.library.opcheck(getattr(torch.ops.poolref, name).default, arguments)
 
     def both(x):
-        return F.max_pool2d(x, 2) + F.avg_pool2d(x, 2)
+        return F.max_pool2d(x, 2) + F.avg_pool2d(x, 2) + F.max_blur_pool(x, 2, 2) + aligned(x, (3, 4))
 
     grads = []
     for pool in (both, torch.compile(both, fullgraph=True, backend="aot_eager")):

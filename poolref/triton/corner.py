@@ -103,7 +103,8 @@ def join(parts, V: tl.constexpr):
 
 @triton.jit
 def read_groups(pointer, ok, chunk, block, A: tl.constexpr, fill: tl.constexpr, AXIS: tl.constexpr,
-                REVERSE: tl.constexpr, S: tl.constexpr, BR: tl.constexpr, BC: tl.constexpr, V: tl.constexpr):  # fmt: skip
+                REVERSE: tl.constexpr, S: tl.constexpr, BR: tl.constexpr, BC: tl.constexpr,
+                V: tl.constexpr):  # fmt: skip
     """A chunk of the program's lines: `S` tiles, which hold the first cell of every group, the second, and so on."""
     if AXIS == 2 and V > 1:
         row, column = spot(0, chunk, block, A, AXIS, REVERSE, S, BR, BC, V)
@@ -186,10 +187,8 @@ def running_forward(x, b, y, planes, x_image, x_plane, b_image, b_plane, y_image
     b_planes = plane(b, image, first, b_image, b_plane, BP)[:, :, None, None]
     y_planes = plane(y, image, first, y_image, y_plane, BP)[:, :, None, None]
     ok = (first + tl.arange(0, BP) < planes)[:, None, None, None]
-    if AXIS == 1:
-        largest = tl.full((BP, 1, BC, V), float("-inf"), tl.float32)
-    else:
-        largest = tl.full((BP, BR, 1, 1), float("-inf"), tl.float32)
+    largest = tl.zeros((BP, 1 if AXIS == 1 else BR, BC if AXIS == 1 else 1, V if AXIS == 1 else 1), tl.float32)
+    largest += float("-inf")
     for chunk in range(CHUNKS):
         parts = read_groups(x_planes, ok, chunk, block, X, float("-inf"), AXIS, REVERSE, S, BR, BC, V)
         if PLUS != "nothing":
@@ -268,10 +267,7 @@ def running_backward(grad, x, y, x_grad, planes, g_image, g_plane, x_image, x_pl
     y_planes = plane(y, image, first, y_image, y_plane, BP)[:, :, None, None]
     targets = plane(x_grad, image, first, t_image, t_plane, BP)[:, :, None, None]
     ok = (first + tl.arange(0, BP) < planes)[:, None, None, None]
-    if AXIS == 1:
-        later = tl.zeros((BP, 1, BC, V), tl.float32)
-    else:
-        later = tl.zeros((BP, BR, 1, 1), tl.float32)
+    later = tl.zeros((BP, 1 if AXIS == 1 else BR, BC if AXIS == 1 else 1, V if AXIS == 1 else 1), tl.float32)
     largest = later + float("-inf")
     for c in range(CHUNKS):
         chunk = CHUNKS - 1 - c

@@ -17,8 +17,8 @@ import triton.language as tl
 from torch import Tensor
 
 from poolref.regions import Adaptive, Window
-from poolref.triton.launch import Taps, as_maps, launch, like, over_inputs, over_outputs
-from poolref.triton.windows import cell, owner, place, plane, read, tap, write
+from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
+from poolref.triton.windows import along, cell, owner, place, plane, read, tap, write
 
 
 @triton.jit
@@ -68,7 +68,7 @@ def average_forward(x, y, planes, x_image, x_plane, y_image, y_plane, factor,
         results = results + (total,)
     y_planes = plane(y, image, first, y_image, y_plane, BP)
     for r in tl.static_range(ROWS):
-        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + columns * Y[5]
+        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + along(columns, Y)
         tl.store(y_planes + offset, results[r].to(y.dtype.element_ty), ok & (o_row + r < Y[1]) & (columns < Y[2]))
 
 
@@ -135,9 +135,7 @@ def avg_pool(
     launch(
         average_forward, grid, x.device, warps,
         x=source.tensor, y=y, planes=source.planes,
-        x_image=source.image_stride, x_plane=source.plane_stride,
-        y_image=target.image_stride, y_plane=target.plane_stride,
-        X=source.layout, Y=target.layout, **taps.constants,
+        **layouts(x=source, y=target), **taps.constants,
         **_divisor(regions, spatial, taps, count_include_pad, divisor), **tile,
     )  # fmt: skip
     return y
@@ -159,9 +157,7 @@ def avg_pool_backward(
     launch(
         average_backward, grid, grad.device, warps,
         grad=source.tensor, x_grad=x_grad, planes=target.planes,
-        x_image=target.image_stride, x_plane=target.plane_stride,
-        y_image=source.image_stride, y_plane=source.plane_stride,
-        X=target.layout, Y=source.layout, **taps.constants,
+        **layouts(x=target, y=source), **taps.constants,
         **_divisor(regions, spatial, taps, count_include_pad, divisor), OWNERS=taps.owners, **tile,
     )  # fmt: skip
     return x_grad

@@ -49,6 +49,7 @@ class Maps:
     plane_stride: int
     sizes: tuple[int, int, int]
     strides: tuple[int, int, int]
+    together: int  # neighbouring planes that a tile may hold: 32 bits must do for what lies between them
 
     @property
     def layout(self) -> tuple[int, ...]:
@@ -86,9 +87,18 @@ def as_maps(ndim: int, *tensors: Tensor) -> list[Maps]:
             plane_strides[i],
             (1,) * (3 - ndim) + tuple(x.shape[lead:]),
             (0,) * (3 - ndim) + x.stride()[lead:],
+            2**31 // max(*plane_strides, 1),
         )
         for i, x in enumerate(tensors)
     ]
+
+
+def layouts(**maps: Maps) -> dict:
+    """What a kernel has to know of its maps: for `x` the strides `x_image` and `x_plane`, and the rest, `X`."""
+    found = {}
+    for name, a in maps.items():
+        found |= {f"{name}_image": a.image_stride, f"{name}_plane": a.plane_stride, name.upper(): a.layout}
+    return found
 
 
 def like(x: Tensor, spatial: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
@@ -142,14 +152,15 @@ def over_outputs(x: Maps, y: Maps, taps: Taps) -> tuple[tuple[int, ...], dict, i
     return _tiles(y, y.sizes, rows, x.tensor.element_size())
 
 
-def over_inputs(x: Maps, taps: Taps, light: bool = True) -> tuple[tuple[int, ...], dict, int]:
+def over_inputs(x: Maps, taps: Taps, light: bool = True, shared: bool = False) -> tuple[tuple[int, ...], dict, int]:
     """Grid, tile and warps of a kernel whose programs own inputs, in steps of the stride.
 
     `light`: what a cell needs of its regions is little, so that a thread can hold that of many cells.
+    `shared`: much of it is what the cells of the next row need too.
     """
     steps = tuple(-(-n // s) for n, s in zip(x.sizes, taps.stride))
     phases = prod(taps.stride)
-    rows = 2 if phases <= 4 and light else 1
+    rows = 2 if phases <= 4 and (light or shared) else 1
     rows = 1 if taps.bins or taps.kernel[0] > 1 else min(rows, steps[1])
     return _tiles(x, steps, rows, x.tensor.element_size() if light else 8)
 
@@ -163,6 +174,8 @@ def _tiles(maps: Maps, sizes: Sequence[int], rows: int, size: int) -> tuple[tupl
     else:
         columns = min(triton.next_power_of_2(sizes[2]), 256)
         planes = min(triton.next_power_of_2(maps.planes), tile // columns)
+    while planes > max(1, maps.together):
+        planes //= 2
     warps = max(1, min(4, planes * columns // (THREADS * each)))
     blocks = maps.images * triton.cdiv(maps.planes, planes)
     grid = (blocks * sizes[0], triton.cdiv(sizes[1], rows), triton.cdiv(sizes[2], columns))

@@ -17,8 +17,8 @@ import triton.language as tl
 from torch import Tensor
 
 from poolref.regions import Adaptive, Window
-from poolref.triton.launch import Taps, as_maps, launch, like, over_inputs, over_outputs
-from poolref.triton.windows import cell, owner, place, plane, read, tap, write
+from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
+from poolref.triton.windows import along, cell, owner, place, plane, read, tap, write
 
 
 @triton.jit
@@ -68,7 +68,7 @@ def max_forward(x, y, choice, planes, x_image, x_plane, y_image, y_plane,
     y_planes = plane(y, image, first, y_image, y_plane, BP)
     choice_planes = plane(choice, image, first, y_image, y_plane, BP)
     for r in tl.static_range(ROWS):
-        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + columns * Y[5]
+        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + along(columns, Y)
         inside = ok & (o_row + r < Y[1]) & (columns < Y[2])
         tl.store(y_planes + offset, results[r].to(y.dtype.element_ty), inside)
         if CHOICE:
@@ -141,9 +141,7 @@ def max_pool(
     launch(
         max_forward, grid, x.device, warps,
         x=source.tensor, y=y, choice=choice, planes=source.planes,
-        x_image=source.image_stride, x_plane=source.plane_stride,
-        y_image=target.image_stride, y_plane=target.plane_stride,
-        X=source.layout, Y=target.layout, **taps.constants, MIN=smallest, CHOICE=choices, **tile,
+        **layouts(x=source, y=target), **taps.constants, MIN=smallest, CHOICE=choices, **tile,
     )  # fmt: skip
     return (y, choice) if choices else (y,)
 
@@ -158,9 +156,6 @@ def max_pool_backward(grad: Tensor, choice: Tensor, regions: Window | Adaptive, 
     launch(
         max_backward, grid, grad.device, warps,
         grad=source.tensor, choice=chosen.tensor, x_grad=x_grad, planes=target.planes,
-        x_image=target.image_stride, x_plane=target.plane_stride,
-        y_image=source.image_stride, y_plane=source.plane_stride,
-        c_image=chosen.image_stride, c_plane=chosen.plane_stride,
-        X=target.layout, Y=source.layout, C=chosen.layout, **taps.constants, OWNERS=taps.owners, **tile,
+        **layouts(x=target, y=source, c=chosen), **taps.constants, OWNERS=taps.owners, **tile,
     )  # fmt: skip
     return x_grad

@@ -21,8 +21,8 @@ import triton.language as tl
 from torch import Tensor
 
 from poolref.regions import Adaptive, Window
-from poolref.triton.launch import Taps, as_maps, launch, like, over_inputs, over_outputs
-from poolref.triton.windows import cell, owner, place, plane, read, tap, write
+from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
+from poolref.triton.windows import along, cell, owner, place, plane, read, tap, write
 
 
 @triton.jit
@@ -72,7 +72,7 @@ def soft_forward(x, y, scale, lag, planes, x_image, x_plane, y_image, y_plane,
     scale_planes = plane(scale, image, first, y_image, y_plane, BP)
     lag_planes = plane(lag, image, first, y_image, y_plane, BP)
     for r in tl.static_range(ROWS):
-        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + columns * Y[5]
+        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + along(columns, Y)
         inside = ok & (o_row + r < Y[1]) & (columns < Y[2])
         tl.store(y_planes + offset, means[r].to(y.dtype.element_ty), inside)
         if SUMS:
@@ -206,23 +206,19 @@ def soft_pool_backward(grad: Tensor, x: Tensor, regions: Window | Adaptive) -> T
     grid, tile, warps = over_inputs(target, taps, light=apart)
     common = {
         "grad": given.tensor, "x": source.tensor, "x_grad": x_grad, "planes": source.planes,
-        "x_image": source.image_stride, "x_plane": source.plane_stride,
-        "t_image": target.image_stride, "t_plane": target.plane_stride,
-        "X": source.layout, "T": target.layout, "S": taps.stride, "P": taps.padding, "D": taps.dilation, **tile,
+        "S": taps.stride, "P": taps.padding, "D": taps.dilation, **layouts(x=source, t=target), **tile,
     }  # fmt: skip
     if apart:
         launch(
             soft_backward_apart, grid, x.device, warps,
-            y_image=given.image_stride, y_plane=given.plane_stride, Y=given.layout, **common,
+            **layouts(y=given), **common,
         )  # fmt: skip
     else:
         top, scale, lag = of_regions
         launch(
             soft_backward, grid, x.device, warps,
-            g_image=given.image_stride, g_plane=given.plane_stride, G=given.layout,
-            y_image=top.image_stride, y_plane=top.plane_stride, Y=top.layout,
             top=top.tensor, scale=scale.tensor, lag=lag.tensor,
-            K=taps.kernel, BINS=taps.bins, OWNERS=taps.owners, **common,
+            K=taps.kernel, BINS=taps.bins, OWNERS=taps.owners, **layouts(g=given, y=top), **common,
         )  # fmt: skip
     return x_grad
 
@@ -238,8 +234,6 @@ def _forward(x: Tensor, regions: Window | Adaptive, sums: bool) -> tuple[Tensor,
     launch(
         soft_forward, grid, x.device, warps,
         x=source.tensor, y=y, scale=scale, lag=lag, planes=source.planes,
-        x_image=source.image_stride, x_plane=source.plane_stride,
-        y_image=target.image_stride, y_plane=target.plane_stride,
-        X=source.layout, Y=target.layout, **taps.constants, SUMS=sums, **tile,
+        **layouts(x=source, y=target), **taps.constants, SUMS=sums, **tile,
     )  # fmt: skip
     return (y, scale, lag) if sums else (y,)

@@ -7,7 +7,8 @@ all that is computed from them, as long as no store comes between.  Hence every 
 
 Sizes, strides and windows are compile-time constants, three numbers each (depth, height, width; a 2-d map has depth 1):
 `X` and `Y` hold three sizes and three strides in elements.  `BINS` says that regions are adaptive bins, of which `K` is
-then the largest size.  Only the offset of a tile in memory, one number for each program, takes 64 bits.
+then the largest size.  Offsets in memory take 64 bits where they are one number for each program, and 32
+bits from there to the tile's planes, of which launch.py takes fewer where they lie far apart, and columns.
 """
 
 import triton
@@ -44,11 +45,20 @@ def cell(o0, R: tl.constexpr, k, N: tl.constexpr, O: tl.constexpr, S: tl.constex
 
 
 @triton.jit
+def along(column, A: tl.constexpr):
+    """The offset of a column in its row, in 64 bits if so long a row needs them."""
+    if A[2] * A[5] >= 2**31:
+        return column.to(tl.int64) * A[5]
+    else:
+        return column * A[5]
+
+
+@triton.jit
 def read(pointer, ok, depth, depth_ok, row, row_ok, column, column_ok, A: tl.constexpr, fill: tl.constexpr):
     """One value for every plane and column of the tile; `fill` where there is none."""
     offset = depth.to(tl.int64) * A[3] + row.to(tl.int64) * A[4]
     mask = ok & (depth_ok & row_ok) & column_ok
-    return tl.load(pointer + offset + column * A[5], mask, fill)
+    return tl.load(pointer + offset + along(column, A), mask, fill)
 
 
 @triton.jit
@@ -108,4 +118,4 @@ def write(x, values, ok, depth, row, first, C: tl.constexpr, X: tl.constexpr, S:
     else:
         for b in tl.static_range(SW):
             column = (first + tl.arange(0, BW)[None, :]) * SW + b
-            tl.store(target + column * X[5], values[C + b].to(x.dtype.element_ty), inside & (column < X[2]))
+            tl.store(target + along(column, X), values[C + b].to(x.dtype.element_ty), inside & (column < X[2]))

@@ -1,0 +1,39 @@
+"""Maps whose cells lie so far apart in memory that 32 bits cannot count the numbers between them."""
+
+import torch
+from harness import expect
+
+import poolref.numpy as reference
+from poolref.regions import Window
+from poolref.triton import average, max, soft
+
+STEP = 2**29  # from one index to the next; four steps need 64 bits
+
+
+def main():
+    """Five planes, rows or columns that far apart; of the memory between them nothing is ever touched."""
+    memory = torch.empty(4 * STEP + 10_000, dtype=torch.bfloat16)
+
+    def far(shape, axis, offset):
+        """Small integers, with many ties."""
+        strides = [500, 100, 10, 1]
+        strides[axis] = STEP
+        x = memory.as_strided(shape, strides, offset)
+        x.copy_(torch.arange(x.numel()).remainder(11).view(shape) - 5)
+        return x, x.double().numpy()
+
+    for axis in (1, 2, 3):
+        x, exact = far((1, 5, 5, 5), axis, 0)
+        for regions in (Window(2), Window((2, 1), 1)):
+            grad, exact_grad = far((1, 5, *regions.output_shape((5, 5))), axis, 5000)
+            where = f"axis {axis} {regions.kernel_size}"
+            y, choice = max.max_pool(x, regions, choices=True)
+            expect(y, reference.max_pool(exact, regions), f"max {where}")
+            expected = reference.max_pool_backward(exact_grad, exact, regions)
+            expect(max.max_pool_backward(grad, choice, regions, (5, 5)), expected, f"max backward {where}")
+            expect(average.avg_pool(x, regions), reference.avg_pool(exact, regions), f"average {where}", 8e-3)
+            expected = reference.avg_pool_backward(exact_grad, exact, regions)
+            expect(average.avg_pool_backward(grad, regions, (5, 5)), expected, f"average backward {where}", 8e-3)
+            expect(soft.soft_pool(x, regions), reference.soft_pool(exact, regions), f"soft {where}", 8e-3)
+            expected = reference.soft_pool_backward(exact_grad, exact, regions)
+            expect(soft.soft_pool_backward(grad, x, regions), expected, f"soft backward {where}", 8e-3)

@@ -68,6 +68,8 @@ class Grid:
         Ties go to the first cell met, in row-major order.  Hence the order of the axes: the first column of each row,
         then the first row.
         """
+        if self._has_few_regions:
+            return self._argmax_by_region(x)
         values, number = self._argmax(x, np.greater)
         if values.dtype.kind == "f" and np.isnan(np.min(values)):  # rare, and slower
             values, number = self._argmax(x, _greater_or_nan)
@@ -88,11 +90,22 @@ class Grid:
             cells *= self._longest[axis]
         return values, np.broadcast_to(number, values.shape)
 
+    def _argmax_by_region(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = self.max(x)
+        index = np.empty(values.shape, np.intp)
+        has_nan = np.isnan(values).any()
+        for o, region, cells in self._regions:
+            inside, largest = x[region], values[o]
+            hits = inside == largest.reshape(-1, *(1,) * len(self.spans))
+            if has_nan:
+                hits |= np.isnan(inside)
+            cells.take(hits.reshape(len(x), -1).argmax(1), out=index[o], mode="clip")
+        return values, index
+
     def scatter(self, g: np.ndarray, index: np.ndarray, out: np.ndarray) -> None:
         """The transpose of `argmax`: every `g` is added to the cell of `out` that `index` names (-1: to none)."""
         if index.min() < 0:
             g, index = np.where(index < 0, 0, g), np.maximum(index, 0)
-        out[...] = 0
         offsets = np.arange(len(g)) * prod(self.spatial_shape)
         flat = out.reshape(-1)
         np.add.at(flat, (index + offsets.reshape(-1, *(1,) * (g.ndim - 1))).reshape(-1), g.reshape(-1))
@@ -126,6 +139,22 @@ class Grid:
     @cached_property
     def _has_empty(self) -> bool:
         return any(len(span) == 0 for axis in self.spans for span in axis)
+
+    @cached_property
+    def _has_few_regions(self) -> bool:
+        """Whether the regions are so large that it is best to visit them one by one."""
+        is_kind = not isinstance(self.regions, Window | Running)
+        return is_kind and not self._has_empty and 128 * prod(self.output_shape) <= prod(self.spatial_shape)
+
+    @cached_property
+    def _regions(self) -> list[tuple[tuple, tuple, np.ndarray]]:
+        """Of every region: where its result belongs, where its cells are, and their indices in the flattened map."""
+        flat, every = np.arange(prod(self.spatial_shape)).reshape(self.spatial_shape), slice(None)
+        regions = []
+        for o in np.ndindex(self.output_shape):
+            cells = tuple(_as_slice(axis[i]) for axis, i in zip(self.spans, o))
+            regions.append(((every, *o), (every, *cells), flat[cells].reshape(-1)))
+        return regions
 
     @cached_property
     def _longest(self) -> tuple[int, ...]:
@@ -411,12 +440,15 @@ def apply(function: Callable, x: np.ndarray, regions: Regions, *dtypes: type) ->
     spatial = check_spatial(x.shape, check_regions(regions).ndim)
     shape = x.shape[: x.ndim - len(spatial)] + regions.output_shape(spatial)
     outs = tuple(np.empty(shape, dtype) for dtype in dtypes or (x.dtype,))
-    for grid, *parts in _grids(regions, spatial, *outs):
-        targets = [(part, len(grid.output_shape)) for part in parts]
-        for block, *rest in _blocks((x, len(spatial)), *targets):
-            rooms = [_room(target) for target in rest]
-            function(_widen(block), grid, *rooms)
-            for target, room in zip(rest, rooms):
+    grids, *parts = zip(*_grids(regions, spatial, *outs))
+    targets = [(part, len(grid.output_shape)) for levels in parts for grid, part in zip(grids, levels)]
+    for block, *rest in _blocks((x, len(spatial)), *targets):
+        block = _widen(block)
+        for level, grid in enumerate(grids):
+            own = rest[level :: len(grids)]
+            rooms = [_room(target) for target in own]
+            function(block, grid, *rooms)
+            for target, room in zip(own, rooms):
                 if room is not target:
                     target[...] = room
     return outs if dtypes else outs[0]
@@ -428,11 +460,13 @@ def apply_backward(
     x: np.ndarray,
     regions: Regions,
     *others: np.ndarray,
+    adds: bool = False,
 ) -> np.ndarray:
     """Run `function(grad_output, planes, grid, out, *others)` over blocks of planes and return the gradient of `x`.
 
-    Each of `others` has the output's shape.  On a pyramid the gradients of the levels add up.  float16 reaches
-    `function` as float32; the gradient is rounded once.
+    Each of `others` has the output's shape.  `function` fills `out` or, if it `adds`, finds zeros there and adds to
+    them.  On a pyramid the gradients of the levels add up.  float16 reaches `function` as float32; the gradient is
+    rounded once.
     """
     spatial = check_spatial(x.shape, check_regions(regions).ndim)
     shape = x.shape[: x.ndim - len(spatial)] + regions.output_shape(spatial)
@@ -442,11 +476,13 @@ def apply_backward(
     outputs = [(part, len(grid.output_shape)) for levels in parts for grid, part in zip(grids, levels)]
     for target, block, *rest in _blocks((grad, len(spatial)), (x, len(spatial)), *outputs):
         block, total = _widen(block), _room(target)
+        if adds:
+            total[...] = 0
         for level, grid in enumerate(grids):
             g, *own = rest[level :: len(grids)]
-            part = np.empty_like(total) if level else total
+            part = np.empty_like(total) if level and not adds else total
             function(_widen(g), block, grid, part, *own)
-            if level:
+            if part is not total:
                 total += part
         if total is not target:
             target[...] = total

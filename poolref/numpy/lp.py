@@ -84,6 +84,7 @@ def _forward(x: np.ndarray, grid: Grid, out: np.ndarray, p: float) -> None:
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, p: float) -> None:
     a = np.abs(x)
     if p == np.inf:
+        out[...] = 0
         grid.scatter(g, grid.argmax(a)[1], out)
         out *= np.sign(x)
         return

@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_indices, as_numbers
-from poolref.regions import Regions, check_flag, check_regions
+from poolref.regions import Adaptive, Pyramid, Regions, check_flag, check_regions, check_spatial
 
 
 def max_pool(
@@ -38,6 +38,8 @@ def max_pool(
     x = as_numbers(x)
     if not check_flag("return_indices", return_indices):
         return apply(lambda planes, grid, out: grid.max(planes, out), x, regions)
+    if isinstance(regions, Pyramid):
+        return _by_levels(x, regions)
     return apply(_forward_with_indices, x, regions, x.dtype, np.int64)
 
 
@@ -60,11 +62,40 @@ def max_pool_backward(
     Formula: `dx[c] = sum of grad_output[o] over the regions o whose first maximum is c`.
     """
     x = as_floats(x)
+    if indices is None and isinstance(regions, Pyramid):
+        indices = max_pool(x, regions, return_indices=True)[1]
     if indices is None:
-        return apply_backward(_backward, grad_output, x, regions)
+        return apply_backward(_backward, grad_output, x, regions, adds=True)
     cells = prod(x.shape[x.ndim - check_regions(regions).ndim :])
     indices = as_indices(indices, np.shape(grad_output), cells)
-    return apply_backward(_backward, grad_output, x, regions, indices)
+    return apply_backward(_backward, grad_output, x, regions, indices, adds=True)
+
+
+def _by_levels(x: np.ndarray, pyramid: Pyramid) -> tuple[np.ndarray, np.ndarray]:
+    """Few passes: where a level's number divides that of a finer one, its bins are unions of finer bins."""
+    n, levels = pyramid.ndim, {}
+    spatial = check_spatial(x.shape, n)
+    for level in sorted(set(pyramid.levels), reverse=True):
+        finer = [m for m in levels if m % level == 0]
+        if not finer:
+            levels[level] = max_pool(x, Adaptive((level,) * n), return_indices=True)
+        else:
+            values, indices = (_unions(a, level, n) for a in levels[finer[-1]])
+            largest = values.max(-1, keepdims=True)
+            wins = (values == largest) | (values != values)
+            # Of equals the first cell of the bin, which need not lie in the first of the finer bins.
+            levels[level] = largest[..., 0], np.where(wins, indices, prod(spatial)).min(-1)
+    lead = x.shape[: x.ndim - n]
+    parts = zip(*(levels[m] for m in pyramid.levels))
+    return tuple(np.concatenate([a.reshape(*lead, a.shape[-1] ** n) for a in part], -1) for part in parts)
+
+
+def _unions(bins: np.ndarray, level: int, n: int) -> np.ndarray:
+    """Bins put together: (..., *bins) -> (..., *(level,) * n, bins of a union), row-major."""
+    lead, q = bins.shape[:-n], bins.shape[-1] // level
+    split = bins.reshape(*lead, *(level, q) * n)
+    inner = range(len(lead) + 1, split.ndim, 2)
+    return np.moveaxis(split, inner, range(-n, 0)).reshape(*lead, *(level,) * n, q**n)
 
 
 def _forward_with_indices(x: np.ndarray, grid: Grid, out: np.ndarray, index: np.ndarray) -> None:

@@ -57,7 +57,7 @@ def min_pool_backward(
     """
     if indices is not None:
         return max_pool_backward(grad_output, x, regions, indices)
-    return apply_backward(_backward, grad_output, as_floats(x), regions)
+    return apply_backward(_backward, grad_output, as_floats(x), regions, adds=True)
 
 
 def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:

@@ -140,8 +140,8 @@ def _mix(x: np.ndarray, grid: Grid, alpha: float, out: np.ndarray) -> None:
 def _unmix(g: np.ndarray, x: np.ndarray, grid: Grid, alpha: float, out: np.ndarray) -> float:
     """Write the gradient of `x` to `out`, and return the gradient of `alpha`."""
     largest, index = grid.argmax(x)
+    grid.spread((1 - alpha) * g / np.maximum(grid.counts, 1).astype(x.dtype), out)
     grid.scatter(alpha * g, index, out)
-    out += grid.spread((1 - alpha) * g / np.maximum(grid.counts, 1).astype(x.dtype))
     with np.errstate(invalid="ignore"):
         return float(np.where(grid.counts > 0, g * (largest - _mean(x, grid)), 0).sum(dtype=np.float64))
 

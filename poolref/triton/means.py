@@ -30,7 +30,27 @@ from poolref.triton.average import _divisor, share
 from poolref.triton.launch import Taps, as_maps, launch, like, over_inputs, over_outputs
 from poolref.triton.windows import cell, owner, place, plane, read, tap, write
 
-# --- the functions: f, its slope and its inverse, for cells and regions of any shape --------------------------------
+# --- the functions: f, its inverse and its slope, for cells and regions of any shape ---------------------------------
+
+INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)  # by Triton's interpreter, which knows no machine code
+
+
+@triton.jit
+def log2(x):
+    """The binary logarithm by one instruction, of numbers that lie between 0 and 2^13."""
+    if INTERPRETED:
+        return tl.log2(x)
+    else:
+        return tl.inline_asm_elementwise("lg2.approx.ftz.f32 $0, $1;", "=f,f", [x], tl.float32, True, 1)
+
+
+@triton.jit
+def exp2(x):
+    """2^x by one instruction."""
+    if INTERPRETED:
+        return tl.exp2(x)
+    else:
+        return tl.inline_asm_elementwise("ex2.approx.ftz.f32 $0, $1;", "=f,f", [x], tl.float32, True, 1)
 
 
 @triton.jit
@@ -45,22 +65,22 @@ def kept(x, eps, F: tl.constexpr):
 
 
 @triton.jit
-def scale(largest):
-    """The power of two that brings `largest` to between 2 and 4; 0 where it is inf."""
-    exponent = largest.to(tl.int32, bitcast=True) & 0x7F800000
-    return (0x7F800000 - tl.maximum(exponent, 0x00800000)).to(tl.float32, bitcast=True)
+def exponent(largest):
+    """The bits of the largest power of two that `largest` holds; inf holds inf."""
+    return tl.maximum(largest.to(tl.int32, bitcast=True) & 0x7F800000, 0x00800000)
 
 
 @triton.jit
 def scaled(k, largest):
-    """`k` by that scale; where `largest` is inf, 1 for inf and 0 for all else."""
-    return tl.where(k == float("inf"), 1.0, k * scale(largest))
+    """`k` times the power of two that brings `largest` to between 2 and 4; if that is inf, 1 for inf and else 0."""
+    scale = (0x7F800000 - exponent(largest)).to(tl.float32, bitcast=True)
+    return tl.where(k == float("inf"), 1.0, k * scale)
 
 
 @triton.jit
 def power(a, POWER: tl.constexpr):
     if POWER == 0:
-        return a * 0 + 1
+        return a * 0 + 1  # NaN of NaN
     elif POWER == 1:
         return a
     elif POWER == 2:
@@ -78,22 +98,18 @@ def root(a, POWER: tl.constexpr):
     elif POWER == 2:
         return tl.sqrt(a)
     elif POWER == 3:
-        return tl.exp2(tl.log2(a) / 3)
+        return exp2(log2(a) * (1 / 3))
     else:
         return tl.sqrt(tl.sqrt(a))
 
 
 @triton.jit
 def level(k, largest, F: tl.constexpr):
-    """How far a cell is below the largest of its region: log2 of their ratio, or for log-mean-exp their difference.
-
-    Never -inf, which times 0 would be NaN.
-    """
+    """How far a cell is below the largest of its region: log2 of their ratio, or for log-mean-exp their difference."""
     if F == "lse":
-        gap = tl.where(k == largest, 0.0, k - largest) * 1.4426950408889634  # inf - inf is no gap
+        return tl.where(k == largest, 0.0, k - largest) * 1.4426950408889634  # inf - inf is no gap
     else:
-        gap = tl.log2(scaled(k, largest)) - tl.log2(tl.maximum(scaled(largest, largest), 1e-30))  # 0 is below 0
-    return tl.maximum(gap, -1e30, propagate_nan=tl.PropagateNan.ALL)
+        return log2(scaled(k, largest)) - log2(tl.maximum(scaled(largest, largest), 1e-30))  # 0 is far below 0
 
 
 @triton.jit
@@ -102,7 +118,7 @@ def raised(k, largest, t, POWER: tl.constexpr, F: tl.constexpr):
     if POWER > 0:
         return power(scaled(k, largest), POWER)
     else:
-        return tl.exp2(t * level(k, largest, F))
+        return exp2(t * level(k, largest, F))
 
 
 @triton.jit
@@ -110,42 +126,42 @@ def raised_minus_1(k, largest, t):
     """`exp(r (x - largest)) - 1`, to all of its digits where it is nearly 0."""
     u = t * level(k, largest, "lse")
     near = ((((0.00115544 * u + 0.00954228) * u + 0.05549072) * u + 0.24022567) * u + 0.69314717) * u
-    return tl.where(u > -0.5, near, tl.exp2(u) - 1)  # from -0.5 to 0 a polynomial is within 2e-8 of 2^u - 1
+    return tl.where(u > -0.5, near, exp2(u) - 1)  # from -0.5 to 0 the polynomial is within 2e-8 of 2^u - 1
 
 
 @triton.jit
 def log2_of(mean, excess, F: tl.constexpr):
-    """The binary logarithm of a mean that is 1 + excess; log-mean-exp needs all of its digits near 1."""
+    """The binary logarithm of a mean; for log-mean-exp from what it has above 1, to all digits where it is near."""
     if F == "lse":
         a = excess / (2 + excess)
         near = a * (((0.41219858 * a * a + 0.57707802) * a * a + 0.96179669) * a * a + 2.88539008)  # of (1+a) / (1-a)
-        return tl.where(excess > -0.25, near, tl.log2(mean))
+        return tl.where(excess > -0.25, near, log2(1 + excess))
     else:
-        return tl.log2(mean)
+        return log2(mean)
 
 
 @triton.jit
 def lowered(mean, excess, largest, t, POWER: tl.constexpr, F: tl.constexpr):
-    """The inverse of f, for a mean (in Lp: a sum) of what `raised` gives."""
+    """The inverse of f, for a mean (in Lp: a sum) of what `raised` gives; `excess` is that of `raised_minus_1`."""
     if POWER > 0:
-        return root(mean, POWER) / scale(largest)
-    elif F == "lse":
-        above = log2_of(mean, excess, F) / t * 0.6931471805599453
-        return tl.where(largest == float("-inf"), largest, largest + above)
+        return root(mean, POWER) * 0.5 * exponent(largest).to(tl.float32, bitcast=True)
+    above = log2_of(mean, excess, F) / t
+    if F == "lse":
+        return tl.where(largest == float("-inf"), largest, largest + above * 0.6931471805599453)
     else:
-        return largest * tl.exp2(tl.log2(mean) / t)
+        return largest * exp2(above)
 
 
 @triton.jit
 def slope_of_region(g, total, mean, largest, t, part, POWER: tl.constexpr, F: tl.constexpr):
-    """The gradient `g` of a region times that part of `f'(x) / f'(y)` that all cells share."""
+    """The gradient `g` of a region times that part of `f'(x) / f'(y)` that all cells share; `part` is 1 over them."""
     if F == "lse":
-        return g / total
-    if POWER > 0:
+        slope = g / total
+    elif POWER > 0:
         slope = g * part / power(root(mean, POWER), POWER - 1)
     else:
-        slope = g * tl.exp2(tl.log2(mean) / t) / total
-    if F == "lp":  # a norm of 0 has no slope, and one of inf the slope 1 at inf
+        slope = g * exp2(log2(mean) / t) / total
+    if F == "lp":  # a norm of 0 has no slope, and one of inf that of its infinite cells
         slope = tl.where(total == 0, 0.0, tl.where(largest == float("inf"), g, slope))
     return slope
 
@@ -156,8 +172,10 @@ def slope_of_cell(x, slope, largest, t, eps, POWER: tl.constexpr, F: tl.constexp
     k = kept(x, eps, F)
     if POWER > 0:
         pull = slope * power(scaled(k, largest), POWER - 1)
+    elif F == "lse":
+        pull = slope * raised(k, largest, t, POWER, F)
     else:
-        pull = slope * tl.exp2((t if F == "lse" else t - 1) * level(k, largest, F))
+        pull = slope * exp2((t - 1) * tl.maximum(level(k, largest, F), -1e30))  # -inf * 0 would be NaN
     if F == "gem":
         pull = tl.where(x < eps, 0.0, pull)
     if F == "lp":
@@ -167,12 +185,13 @@ def slope_of_cell(x, slope, largest, t, eps, POWER: tl.constexpr, F: tl.constexp
 
 @triton.jit
 def slope_of_t(g, total, weighted, mean, excess, largest, t, F: tl.constexpr):
-    """The share of a region in the gradient of t; `weighted` is the sum of the cells' levels times their f."""
+    """The share of a region in the gradient of t; `weighted` is the sum of f times the level, over its cells."""
     slope = g * (weighted / total - log2_of(mean, excess, F) / t) / t * 0.6931471805599453
     if F == "lse":
         return tl.where(tl.abs(largest) == float("inf"), 0.0, slope)
     else:
-        return tl.where(largest == 0, 0.0, slope * lowered(mean, excess, largest, t, 0, F))  # no cells, no slope
+        y = lowered(mean, excess, largest, t, 0, F)
+        return tl.where(largest == 0, 0.0, slope * y)  # a region without cells has no slope
 
 
 # --- the regions ----------------------------------------------------------------------------------------------------
@@ -227,7 +246,7 @@ def sums(counted, there, t, K: tl.constexpr, COUNT: tl.constexpr, POWER: tl.cons
             e = raised_minus_1(counted[i], largest, t)
             excess += tl.where(there[i], e, 0.0) if COUNT else e
         if LEARNED:
-            weighted += f * level(counted[i], largest, F)
+            weighted += f * tl.maximum(level(counted[i], largest, F), -1e30)
     return largest, total, excess, weighted
 
 

@@ -29,7 +29,9 @@ from triton.compiler import ASTSource
 from benchmarks.work import label
 from poolref.regions import Adaptive, Regions, Window
 from poolref.triton import average as average_kernels
+from poolref.triton import blur as blur_kernels
 from poolref.triton import max as max_kernels
+from poolref.triton import roi as roi_kernels
 from poolref.triton import soft as soft_kernels
 from poolref.triton.launch import recording
 
@@ -55,11 +57,15 @@ BUDGET = {"k2s2": 86, "k3s2p1": 78, "k3s1p1": 39}
 # without being listed here fails a test.
 REASONS = {
     ("max training", "k3s1p1"): "remembering which cell was largest takes two instructions more for each comparison",
+    ("max blur", "k3s2p1"): "nine maxima of four cells for each output, which rows and columns share in part",
     ("soft", "k2s2"): "three instructions for each cell keep infinities right",
     ("soft", "k3s1p1"): "one exponential for each tap, nine for each input",
     ("soft", "k3s2p1"): "one exponential for each tap, nine for each output",
 }
-NARROW = {"soft_backward": "narrow loads: its tiles were made smaller because wider ones spilled registers"}
+NARROW = {
+    "soft_backward": "narrow loads: its tiles were made smaller because wider ones spilled registers",
+    "blur_backward": "narrow loads: its tiles were made smaller because wider ones need 200 registers",
+}
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,25 @@ def _soft_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
     soft_kernels.soft_pool_backward(grad, x, regions)
 
 
+def _blur_training(x: Tensor, grad: Tensor, regions: Window) -> None:
+    filter_size, stride = regions.kernel_size[0], regions.stride[0]
+    blur_kernels.blur_pool(x, filter_size, stride, 2)
+    blur_kernels.blur_pool_backward(grad, filter_size, stride, x.shape[2:])
+
+
+def _max_blur_training(x: Tensor, grad: Tensor, regions: Window) -> None:
+    options = 2, regions.kernel_size[0], regions.stride[0], 0, 2
+    blur_kernels.max_blur_pool(x, *options)
+    blur_kernels.max_blur_pool_backward(grad, x, *options)
+
+
+def _align_training(x: Tensor, grad: Tensor, regions: Adaptive) -> None:
+    image = torch.empty(512, dtype=torch.int64, device="meta")
+    corners = torch.empty(512, 4, dtype=torch.float64, device="meta")
+    y = roi_kernels.roi_align(x, image, corners, regions.output_size, 2, True)
+    roi_kernels.roi_align_backward(y, image, corners, 2, True, len(x), x.shape[2:])
+
+
 # What each operator is compiled for: regions, shape and, unless it is NCHW, layout.
 WINDOWS = (
     (K2S2, STEM),
@@ -107,11 +132,16 @@ WINDOWS = (
     (Adaptive(7), (32, 256, 17, 19)),
 )
 
+FILTERS = ((K3S2P1, STEM), (Window(5, 2, 2), STEM))  # the cells that a filter of 3 or 5 reads
+
 CALLS: dict[str, tuple[Callable, tuple]] = {
     "max": (lambda x, grad, regions: max_kernels.max_pool(x, regions), WINDOWS),
     "max training": (_max_training, WINDOWS),
     "average": (_average_training, WINDOWS),
     "soft": (_soft_training, WINDOWS),
+    "blur": (_blur_training, FILTERS),
+    "max blur": (_max_blur_training, FILTERS),
+    "roi align": (_align_training, ((Adaptive(7), (4, 256, 50, 68)),)),
 }
 
 
@@ -124,7 +154,7 @@ def compiled(case: Case) -> Iterator[dict]:
     with recording() as launches:
         case.call(x, grad, case.regions)
     for kernel, grid, arguments, options in launches:
-        written = x if "backward" in kernel.__name__ else grad
+        written = x if "backward" in kernel.__name__ else arguments.get("y", grad)
         binary = build(kernel, arguments, options)
         row = {
             "operator": case.name,

@@ -26,8 +26,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from poolref.triton.launch import Taps, as_maps, launch, like, over_inputs, over_outputs
-from poolref.triton.windows import cell, place, plane, read, tap, write
+from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
+from poolref.triton.windows import along, cell, place, plane, read, tap, write
 
 
 @triton.jit
@@ -79,8 +79,8 @@ def larger(a, b):
 
 @triton.jit
 def blur_forward(x, y, planes, x_image, x_plane, y_image, y_plane,
-                 X: tl.constexpr, Y: tl.constexpr, M: tl.constexpr, K: tl.constexpr, P: tl.constexpr,
-                 W: tl.constexpr, H: tl.constexpr, S: tl.constexpr, REACH: tl.constexpr, BEFORE: tl.constexpr,
+                 X: tl.constexpr, Y: tl.constexpr, M: tl.constexpr, K: tl.constexpr, W: tl.constexpr,
+                 H: tl.constexpr, S: tl.constexpr, REACH: tl.constexpr, BEFORE: tl.constexpr,
                  ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
     """`M`: sizes of the map that is smoothed; `K`: of the max window; `REACH`, `BEFORE`: both windows in one."""
     KH: tl.constexpr = K[1]
@@ -91,27 +91,32 @@ def blur_forward(x, y, planes, x_image, x_plane, y_image, y_plane,
     x_planes = plane(x, image, first, x_image, x_plane, BP)
     ok = first + tl.arange(0, BP)[:, None] < planes
     columns = o_column + tl.arange(0, BW)[None, :]
+    TAPS: tl.constexpr = 2 * H[1] + 1
+    NEW: tl.constexpr = TAPS if S[1] > TAPS else S[1]  # rows that the output before has not needed
+    lines = ()  # rows of the map, smoothed along the row
     results = ()
     for r in tl.static_range(ROWS):
         total = tl.zeros((BP, BW), tl.float32)
-        for th in tl.static_range(2 * H[1] + 1):
-            of_row = tl.zeros((BP, BW), tl.float32)  # the next output may need the same row again
-            for tw in tl.static_range(2 * H[2] + 1):
-                value = tl.full((BP, BW), FILL, tl.float32)
-                for kh in tl.static_range(KH):
-                    row, row_ok = cell(o_row, r, th + kh, X[1], Y[1], S[1], BEFORE[1], 1, False)
-                    of_window = tl.full((BP, BW), FILL, tl.float32)
-                    for kw in tl.static_range(KW):
-                        v = tap(x_planes, ok, depth, depth == 0, row, row_ok, o_column, tw + kw,
-                                X, Y, REACH, S, BEFORE, ONES, False, BP, BW, FILL)  # fmt: skip
-                        of_window = larger(of_window, v) if kw else v
-                    value = larger(value, of_window) if kh else of_window
-                of_row += weighed(value, columns, tw - H[2], W, H[2], M[2], S[2], K[2])
-            total += weighed(of_row, o_row + r, th - H[1], W, H[1], M[1], S[1], K[1])
+        for th in tl.static_range(TAPS):
+            if r == 0 or th >= TAPS - NEW:
+                line = tl.zeros((BP, BW), tl.float32)
+                for tw in tl.static_range(2 * H[2] + 1):
+                    value = tl.full((BP, BW), FILL, tl.float32)
+                    for kh in tl.static_range(KH):
+                        row, row_ok = cell(o_row, r, th + kh, X[1], Y[1], S[1], BEFORE[1], 1, False)
+                        of_row = tl.full((BP, BW), FILL, tl.float32)
+                        for kw in tl.static_range(KW):
+                            v = tap(x_planes, ok, depth, depth == 0, row, row_ok, o_column, tw + kw,
+                                    X, Y, REACH, S, BEFORE, ONES, False, BP, BW, FILL)  # fmt: skip
+                            of_row = larger(of_row, v) if kw else v
+                        value = larger(value, of_row) if kh else of_row
+                    line += weighed(value, columns, tw - H[2], W, H[2], M[2], S[2], K[2])
+                lines = lines + (line,)
+            total += weighed(lines[r * NEW + th], o_row + r, th - H[1], W, H[1], M[1], S[1], K[1])
         results = results + (total,)
     y_planes = plane(y, image, first, y_image, y_plane, BP)
     for r in tl.static_range(ROWS):
-        offset = (o_row + r).to(tl.int64) * Y[4] + columns * Y[5]
+        offset = (o_row + r).to(tl.int64) * Y[4] + along(columns, Y)
         tl.store(y_planes + offset, results[r].to(y.dtype.element_ty), ok & (o_row + r < Y[1]) & (columns < Y[2]))
 
 
@@ -251,7 +256,7 @@ class Filters:
     @property
     def constants(self) -> dict:
         """As the kernels take them."""
-        return {"M": self.sizes, "K": self.kernel, "P": self.padding, "S": self.stride, "H": self.half,
+        return {"M": self.sizes, "K": self.kernel, "S": self.stride, "H": self.half,
                 "W": self.weights}  # fmt: skip
 
 
@@ -278,9 +283,7 @@ def max_blur_pool(x: Tensor, kernel_size: int, filter_size: int, stride: int, pa
     launch(
         blur_forward, grid, x.device, warps,
         x=source.tensor, y=target.tensor, planes=source.planes,
-        x_image=source.image_stride, x_plane=source.plane_stride,
-        y_image=target.image_stride, y_plane=target.plane_stride,
-        X=source.layout, Y=target.layout, REACH=filters.reach.kernel, BEFORE=filters.reach.padding,
+        **layouts(x=source, y=target), REACH=filters.reach.kernel, BEFORE=filters.reach.padding,
         **filters.constants, **tile,
     )  # fmt: skip
     return y
@@ -298,14 +301,11 @@ def max_blur_pool_backward(
 def _backward(grad: Tensor, x: Tensor, x_grad: Tensor, filters: Filters, ndim: int) -> Tensor:
     given, source, target = as_maps(ndim, grad, x, x_grad)
     near = filters.neighbours
-    grid, tile, warps = over_inputs(target, near, light=max(filters.kernel) == 1)
+    grid, tile, warps = over_inputs(target, near, light=max(filters.kernel) == 1, shared=True)
     launch(
         blur_backward, grid, x.device, warps,
         grad=given.tensor, x=source.tensor, x_grad=target.tensor, planes=target.planes,
-        g_image=given.image_stride, g_plane=given.plane_stride,
-        x_image=source.image_stride, x_plane=source.plane_stride,
-        t_image=target.image_stride, t_plane=target.plane_stride,
-        G=given.layout, X=source.layout, T=target.layout, REACH=near.kernel, BEFORE=near.padding,
+        **layouts(g=given, x=source, t=target), P=filters.padding, REACH=near.kernel, BEFORE=near.padding,
         **filters.constants, **tile,
     )  # fmt: skip
     return x_grad

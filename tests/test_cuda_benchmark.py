@@ -71,6 +71,13 @@ def test_page_has_every_row_and_no_figure(dry):
         assert all(target["met"] is None for target in row["targets"])
 
 
+def test_nothing_is_imported_that_a_gpu_machine_may_lack():
+    code = "import sys\n"
+    for name in ("onnx", "onnxruntime", "hypothesis", "matplotlib", "jax", "torchvision", "timm", "triton", "IPython"):
+        code += f"sys.modules[{name!r}] = None\n"
+    subprocess.run([sys.executable, "-c", code + "import benchmarks.cuda.__main__"], cwd=ROOT, check=True)
+
+
 def test_work_is_what_was_asked_for():
     assert {case.operator for case in WORK} <= {row.name for row in catalog.OPERATORS}
     assert {case.operator for case in WORK} == set(peers.OURS)

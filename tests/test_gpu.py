@@ -184,8 +184,6 @@ def test_every_run_gives_the_same_bits(device):
 def test_compiled_in_one_graph(device):
     for case in work(device, 2):
         torch._dynamo.reset()
-        if case.operator == "roi_align":
-            case = replace(case, options=(*case.options, ("aligned", True)))
         pool = peers.ours(case).pool
         compiled = torch.compile(pool, fullgraph=True, backend="inductor" if device == "cuda" else "aot_eager")
         found = []

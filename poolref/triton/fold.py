@@ -12,7 +12,7 @@ middle.
 import triton
 import triton.language as tl
 
-from poolref.triton.means import kept, level, lowered, raised, raised_minus_1, scale
+from poolref.triton.means import exponent, kept, level, lowered, raised, raised_minus_1
 from poolref.triton.means import power as to_power
 from poolref.triton.soft import below
 
@@ -87,7 +87,7 @@ def meet(state, values, there, number, STEP: tl.constexpr, t, eps, KIND: tl.cons
                         excess += tl.where(there, raised_minus_1(counted[u], largest, t), 0.0)
                         met += tl.where(there, 1.0, 0.0)
                     if LEARNED:
-                        weighted += f * level(counted[u], largest, KIND)
+                        weighted += f * tl.maximum(level(counted[u], largest, KIND), -1e30)  # -inf * 0 is NaN
                 more = (weighted,) if LEARNED else ()
                 return ((largest, total, excess, met) if KIND == "lse" else (largest, total)) + more
 
@@ -101,16 +101,18 @@ def rescaled(state, largest, t, KIND: tl.constexpr, POWER: tl.constexpr, LEARNED
         return largest, state[1] * ratio, (state[2] + state[1] * gap) * ratio
     else:
         if POWER > 0:
-            ratio = to_power(scale(largest) / scale(state[0]), POWER)
-            ratio = tl.where(state[0] == largest, 1.0, ratio)
+            # A power of two; 0 if a finite cell was the largest, and one at inf comes.
+            bits = tl.maximum(exponent(state[0]) - exponent(largest) + 0x3F800000, 0)
+            was = tl.where((largest == float("inf")) & (state[0] < largest), 0.0, bits.to(tl.float32, bitcast=True))
+            ratio = to_power(was, POWER)
         else:
             ratio = raised(state[0], largest, t, POWER, KIND)
         new = (largest, state[1] * ratio)
         if KIND == "lse":
             new = new + (state[2] * ratio + state[3] * raised_minus_1(state[0], largest, t), state[3])
         if LEARNED:
-            weighted = state[len(state) - 1]
-            new = new + ((weighted + state[1] * level(state[0], largest, KIND)) * ratio,)
+            gap = tl.maximum(level(state[0], largest, KIND), -1e30)
+            new = new + ((state[len(state) - 1] + state[1] * gap) * ratio,)
         return new
 
 
@@ -168,3 +170,15 @@ def load(pointer, step, ok, KIND: tl.constexpr, LEARNED: tl.constexpr):
         for i in tl.static_range(1, PARTS):
             state = state + (tl.load(pointer + i * step, ok, 0.0),)
     return state
+
+
+@triton.jit
+def both(a, b, KIND: tl.constexpr):
+    """The state of two regions together, where "first" has met `a` before `b`; only for maxima and sums."""
+    if KIND == "sum":
+        return (a[0] + b[0],)
+    elif KIND == "max":
+        return (tl.maximum(a[0], b[0], propagate_nan=tl.PropagateNan.ALL),)
+    else:
+        better = (b[0] > a[0]) | ((b[0] != b[0]) & (a[0] == a[0]))
+        return tl.where(better, b[0], a[0]), tl.where(better, b[1], a[1])

@@ -130,6 +130,11 @@ def check_mask(name: str, dtype: object, shape: Sequence[int], expected: Sequenc
     """Raise a TypeError unless a mask holds bools, and a ValueError unless it broadcasts to the shape `expected`."""
     if str(dtype) not in ("bool", "torch.bool"):
         raise TypeError(f"{name} must hold bools, True where something takes part, got {dtype}")
+    check_broadcast(name, shape, expected)
+
+
+def check_broadcast(name: str, shape: Sequence[int], expected: Sequence[int]) -> None:
+    """Raise a ValueError unless the array called `name` broadcasts to the shape `expected`."""
     fits = all(n in (1, m) for n, m in zip(reversed(shape), reversed(expected)))
     if len(shape) > len(expected) or not fits:
         raise ValueError(f"{name} must broadcast to the shape {tuple(expected)}, got {tuple(shape)}")
@@ -159,13 +164,17 @@ def check_window(name: str, value: object) -> Window:
     return value
 
 
-def check_spatial(shape: Sequence[int], ndim: int) -> tuple[int, ...]:
+def check_spatial(shape: Sequence[int], ndim: int, name: str = "x") -> tuple[int, ...]:
     """Return the last `ndim` entries of an array's `shape`: its spatial shape, in which no axis may be empty."""
     if len(shape) < ndim:
-        raise ValueError(f"x must have at least {ndim} axes, its last {ndim} being spatial, got shape {tuple(shape)}")
+        raise ValueError(
+            f"{name} must have at least {ndim} axes, its last {ndim} being spatial, got shape {tuple(shape)}"
+        )
     spatial = tuple(shape[len(shape) - ndim :])
     if 0 in spatial:
-        raise ValueError(f"x must have no empty spatial axis, got shape {tuple(shape)} with spatial part {spatial}")
+        raise ValueError(
+            f"{name} must have no empty spatial axis, got shape {tuple(shape)} with spatial part {spatial}"
+        )
     return spatial
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from poolref.regions import check_flag, check_int, check_size
-from poolref.torch.core import check_float_tensor, check_mask_tensor
+from poolref.torch.core import check_float_tensor, check_map, check_mask_tensor
 from poolref.torch.hopfield import HopfieldPool, attend, check_set, hopfield_pool
 
 
@@ -119,10 +119,7 @@ class AttentionPool2d(nn.Module):
 
         A map in which no cell takes part gives 0.
         """
-        check_float_tensor("input", input)
-        if input.ndim not in (3, 4) or input.shape[-3] != self.channels or 0 in input.shape[-2:]:
-            accepted = f"(N, {self.channels}, H, W) or ({self.channels}, H, W) with H and W at least 1"
-            raise ValueError(f"input must have the shape {accepted}, got {tuple(input.shape)}")
+        check_map(input, self.channels)
         if mask is not None:
             check_mask_tensor(mask, (*input.shape[:-3], *input.shape[-2:]))
         positions = self.positions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from poolref.regions import check_int
+from poolref.torch.core import check_map
 
 
 def convolution(inputs: int, outputs: int, size: int | tuple[int, int] = 3, relu: bool = True) -> nn.Sequential:
@@ -35,4 +36,5 @@ class TwoBranchBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `x`, (N, C, H, W), to the same shape."""
+        check_map(x, self.channels, unbatched=False)
         return self.last((self.pooled(self.pool(*self.branches(x))) + self.shortcut(x)).relu())

@@ -37,13 +37,16 @@ ADAPTIVE_AVG_POOL = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_av
 # --- argument checks -------------------------------------------------------------------------------------------------
 
 
-def check_numbers(input: object, regions: object) -> tuple[int, ...]:
+def check_numbers(input: object, regions: object, name: str = "input") -> tuple[int, ...]:
     """Return the spatial shape of `input`; raise unless it is a tensor of ints or floats that `regions` can divide."""
     if not isinstance(input, Tensor):
-        raise TypeError(f"input must be a torch.Tensor, got {type(input).__name__}")
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(input).__name__}")
     if input.dtype == torch.bool or input.is_complex():
-        raise TypeError(f"input must hold ints or floats, got dtype {input.dtype}")
-    return check_spatial(input.shape, check_regions(regions).ndim)
+        raise TypeError(f"{name} must hold ints or floats, got dtype {input.dtype}")
+    spatial = check_spatial(input.shape, check_regions(regions).ndim, name)
+    if isinstance(regions, Window):
+        regions.output_shape(spatial)  # raises if it does not fit
+    return spatial
 
 
 def check_floats(input: object, regions: object) -> tuple[int, ...]:
@@ -51,6 +54,14 @@ def check_floats(input: object, regions: object) -> tuple[int, ...]:
     if isinstance(input, Tensor) and not input.is_floating_point():
         raise TypeError(f"input must hold floats, got dtype {input.dtype}")
     return check_numbers(input, regions)
+
+
+def check_map(input: object, channels: int, unbatched: bool = True) -> None:
+    """Raise unless `input` is a map of floats with so many channels, or a batch of maps."""
+    check_float_tensor("input", input)
+    if input.ndim not in (4, 3)[: 1 + unbatched] or input.shape[-3] != channels or 0 in input.shape[-2:]:
+        accepted = f"(N, {channels}, H, W)" + f" or ({channels}, H, W)" * unbatched
+        raise ValueError(f"input must have the shape {accepted} with H and W at least 1, got {tuple(input.shape)}")
 
 
 def check_float_tensor(name: str, value: object) -> None:

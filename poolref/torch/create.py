@@ -29,7 +29,7 @@ def create_pool(name: str, ndim: int = 2, **kwargs: Any) -> nn.Module:
         **kwargs: the arguments of the module, such as `kernel_size=2`.
 
     Raises:
-        TypeError: an argument is missing, or the module does not know it.
+        TypeError: `name` is not a str, an argument is missing, or the module does not know it.
         ValueError: there is no such name, the operator has no torch module, or none for this `ndim`.
 
     >>> create_pool("soft", kernel_size=2)
@@ -39,6 +39,8 @@ def create_pool(name: str, ndim: int = 2, **kwargs: Any) -> nn.Module:
 
 
 def _pool_class(name: str, ndim: int) -> type[nn.Module]:
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str, a name of the catalog, got {name!r}")
     prefix, _, short = name.rpartition("_") if name.startswith(("adaptive_", "global_")) else ("", "", name)
     row = catalog.get(short)
     if row.torch is None or ndim not in row.ndims:
@@ -68,10 +70,16 @@ def replace_pooling(
         A Replacement (name, old, new) for each module that was swapped, in the order of `model.named_modules()`.
 
     Raises:
-        TypeError: a key is not a class of modules, or the new module lacks an argument.
-        ValueError: a name is not in the catalog, a key's name does not end in 1d, 2d or 3d, an old module differs from
-            its defaults in what the new one does not know (as `return_indices=True`), or `model` itself is replaced.
+        TypeError: `model` is not a module, `replacements` not a dict, a key not a class of modules, a name not a str,
+            or the new module lacks an argument or does not know one.
+        ValueError: a name is not in the catalog, a key is not named as pooling in 1d, 2d or 3d, an old module differs
+            from its defaults in what the new one does not know (as `return_indices=True`), or `model` itself is
+            replaced.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a module, got {model!r}")
+    if not isinstance(replacements, Mapping):
+        raise TypeError(f"replacements must be a dict of classes and names, got {replacements!r}")
     classes = {old: _parsed(old, target) for old, target in replacements.items()}
     changes: dict[nn.Module, nn.Module] = {}
     report = []
@@ -91,9 +99,14 @@ def replace_pooling(
 def _parsed(old: type[nn.Module], target: str | tuple[str, dict]) -> tuple[type[nn.Module], dict]:
     if not (isinstance(old, type) and issubclass(old, nn.Module)):
         raise TypeError(f"the keys of replacements must be classes of modules, such as nn.MaxPool2d, got {old!r}")
-    if old.__name__[-2:] not in ("1d", "2d", "3d"):
+    if "Pool" not in old.__name__ or old.__name__[-2:] not in ("1d", "2d", "3d"):
         raise ValueError(f"the keys of replacements must be pooling classes, named with 1d, 2d or 3d, got {old!r}")
-    name, further = target if isinstance(target, tuple) else (target, {})
+    match (target, {}) if isinstance(target, str) else target:
+        case (str() as name, Mapping() as further):
+            pass
+        case _:
+            accepted = "names of the catalog, or pairs of a name and a dict of arguments"
+            raise TypeError(f"the values of replacements must be {accepted}, got {target!r}")
     form = (
         "adaptive_" if old.__name__.startswith("Adaptive") else "global_" if old.__name__.startswith("Global") else ""
     )

@@ -2,14 +2,16 @@
 
 An operator's file writes its reducer once, say `soft_pool(input, regions)`.  Here `soft_pool2d` with the arguments of
 torch.nn.functional is made from it, `SoftPool2d` with those of torch.nn, `AdaptiveSoftPool2d`, `GlobalSoftPool2d`, and
-the same for 1 and 3 axes.  An operator with arguments of its own writes one function with a leading `ndim`, or one
-class, and has it multiplied here.  In docstrings `{maps}` stands for the spatial axes and `{reducer}` for the reducer.
+the same for 1 and 3 axes.  Arguments of the reducer's own, named in `own`, are handed on to it.  An operator whose
+forms have other arguments writes one function with a leading `ndim`, or one class, and has it multiplied here.  In
+docstrings `{maps}` stands for the spatial axes and `{reducer}` for the reducer.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -63,30 +65,68 @@ def _refuse(input: Tensor, ndim: int) -> None:
 # --- functions -------------------------------------------------------------------------------------------------------
 
 
-def functions(name: str, function: Callable, reducer: Callable) -> tuple[Callable, Callable, Callable]:
-    """Make `function(ndim, input, ...)` into functions of `(input, ...)` called `name` with 1d, 2d and 3d."""
-    return tuple(_function(f"{name}{ndim}d", function, reducer, ndim) for ndim in (1, 2, 3))
+def functions(
+    name: str, function: Callable, reducer: Callable, own: Sequence[str] = ()
+) -> tuple[Callable, Callable, Callable]:
+    """Make `function(ndim, input, ...)` into functions of `(input, ...)` called `name` with 1d, 2d and 3d.
+
+    A parameter `*own` of `function` stands for the parameters `own` of the reducer.
+    """
+    return tuple(_function(f"{name}{ndim}d", function, reducer, own, ndim) for ndim in (1, 2, 3))
 
 
-def _function(name: str, function: Callable, reducer: Callable, ndim: int) -> Callable:
+def _function(name: str, function: Callable, reducer: Callable, own: Sequence[str], ndim: int) -> Callable:
     def form(input, *args, **kwargs):
         if isinstance(input, Tensor) and not ndim + 1 <= input.ndim <= ndim + 2:
             _refuse(input, ndim)
         return function(ndim, input, *args, **kwargs)
 
-    signature = inspect.signature(function)
     form.__name__ = form.__qualname__ = name
     form.__module__ = reducer.__module__
-    form.__doc__ = _documented(function, reducer, ndim)
-    form.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])
+    form.__signature__ = with_own(inspect.signature(function), "ndim", own_parameters(reducer, own))
+    if own:
+        form.__signature__ = form.__signature__.replace(return_annotation=inspect.signature(reducer).return_annotation)
+    form.__doc__ = documented(function, reducer, ndim, form.__signature__ if own else None, described(reducer))
     return form
 
 
-def _documented(form: Any, reducer: Callable, ndim: int) -> str:
-    return inspect.getdoc(form).replace("{maps}", _MAPS[ndim]).replace("{reducer}", reducer.__name__)
+def own_parameters(reducer: Callable, own: Sequence[str]) -> list[inspect.Parameter]:
+    """The parameters of the reducer that are named in `own`."""
+    return [inspect.signature(reducer).parameters[name] for name in own]
 
 
-def window_functions(reducer: Callable) -> tuple[Callable, Callable, Callable]:
+def with_own(signature: inspect.Signature, without: str, own: Sequence[inspect.Parameter]) -> inspect.Signature:
+    """`signature` without one parameter, with `own` in the place of `*own` or, if there is none, at the end."""
+    kept = [p for p in signature.parameters.values() if p.name != without and p.kind is not p.VAR_KEYWORD]
+    place = next((i for i, p in enumerate(kept) if p.kind is p.VAR_POSITIONAL), len(kept))
+    parameters = [*kept[:place], *own, *kept[place + 1 :]]
+    return signature.replace(parameters=[p.replace(kind=p.POSITIONAL_OR_KEYWORD) for p in parameters])
+
+
+def described(documented: Any) -> dict[str, str]:
+    """What a docstring says of each argument, as lines below `Args:`."""
+    lines = inspect.getdoc(documented).partition("\nArgs:\n")[2].partition("\n\n")[0]
+    return {entry[1]: entry[0] for entry in re.finditer(r"    (\w+): .*(\n {8}.*)*", lines)}
+
+
+def documented(
+    form: Any,
+    reducer: Callable,
+    ndim: int,
+    signature: inspect.Signature | None = None,
+    own: Mapping[str, str] | None = None,
+) -> str:
+    """The docstring of a form; with a signature, the arguments in its order, also those that only `own` describes."""
+    doc = inspect.getdoc(form)
+    if signature is not None:
+        before, _, rest = doc.partition("\nArgs:\n")
+        entries = {**own, **described(form)}
+        doc = "\n".join([before, "Args:", *[entries[name] for name in signature.parameters]])
+        doc += "\n\n" + rest.partition("\n\n")[2]
+    return doc.replace("{maps}", _MAPS[ndim]).replace("{reducer}", reducer.__name__)
+
+
+def window_functions(reducer: Callable, own: Sequence[str] = ()) -> tuple[Callable, Callable, Callable]:
     """`x_pool1d, x_pool2d, x_pool3d` of the reducer `x_pool`."""
 
     def form(
@@ -97,6 +137,8 @@ def window_functions(reducer: Callable) -> tuple[Callable, Callable, Callable]:
         padding: Ints = 0,
         dilation: Ints = 1,
         ceil_mode: bool = False,
+        *own,
+        **kwargs,
     ) -> Tensor:
         """`{reducer}` over a sliding window: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
 
@@ -113,15 +155,15 @@ def window_functions(reducer: Callable) -> tuple[Callable, Callable, Callable]:
 
         Formula and source: see `{reducer}`.
         """
-        return reducer(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode))
+        return reducer(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode), *own, **kwargs)
 
-    return functions(reducer.__name__, form, reducer)
+    return functions(reducer.__name__, form, reducer, own)
 
 
-def adaptive_functions(reducer: Callable) -> tuple[Callable, Callable, Callable]:
+def adaptive_functions(reducer: Callable, own: Sequence[str] = ()) -> tuple[Callable, Callable, Callable]:
     """`adaptive_x_pool1d, ...2d, ...3d` of the reducer `x_pool`."""
 
-    def form(ndim: int, input: Tensor, output_size: int | Sequence[int | None] | None) -> Tensor:
+    def form(ndim: int, input: Tensor, output_size: int | Sequence[int | None] | None, *own, **kwargs) -> Tensor:
         """`{reducer}` over a fixed number of bins: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
 
         Args:
@@ -133,15 +175,17 @@ def adaptive_functions(reducer: Callable) -> tuple[Callable, Callable, Callable]
 
         Formula and source: see `{reducer}`.
         """
-        return reducer(input, Adaptive(output_size, ndim=ndim))
+        return reducer(input, Adaptive(output_size, ndim=ndim), *own, **kwargs)
 
-    return functions(f"adaptive_{reducer.__name__}", form, reducer)
+    return functions(f"adaptive_{reducer.__name__}", form, reducer, own)
 
 
-def global_functions(reducer: Callable) -> tuple[Callable, Callable, Callable]:
+def global_functions(reducer: Callable, own: Sequence[str] = ()) -> tuple[Callable, Callable, Callable]:
     """`global_x_pool1d, ...2d, ...3d` of the reducer `x_pool`."""
 
-    def form(ndim: int, input: Tensor, keepdim: bool = True) -> Tensor:
+    count = len(own)
+
+    def form(ndim: int, input: Tensor, *own, keepdim: bool = True, **kwargs) -> Tensor:
         """`{reducer}` over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
 
         Args:
@@ -154,9 +198,10 @@ def global_functions(reducer: Callable) -> tuple[Callable, Callable, Callable]:
 
         Formula and source: see `{reducer}`.
         """
-        return squeezed(reducer(input, Whole(ndim)), ndim, keepdim)
+        *own, keepdim = own if len(own) > count else (*own, keepdim)
+        return squeezed(reducer(input, Whole(ndim), *own, **kwargs), ndim, keepdim)
 
-    return functions(f"global_{reducer.__name__}", form, reducer)
+    return functions(f"global_{reducer.__name__}", form, reducer, own)
 
 
 # --- modules ---------------------------------------------------------------------------------------------------------
@@ -288,7 +333,7 @@ def modules(name: str, base: type[Pool], reducer: Callable) -> tuple[type[Pool],
             (base,),
             {
                 "__module__": reducer.__module__,
-                "__doc__": _documented(base, reducer, ndim),
+                "__doc__": documented(base, reducer, ndim),
                 "ndim": ndim,
                 "reducer": staticmethod(reducer),
             },

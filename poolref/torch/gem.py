@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Regions, Whole, check_positive
+from poolref.regions import Regions, check_positive
 from poolref.torch.core import check_floats, level_by_level
-from poolref.torch.forms import AdaptivePool, GlobalPool, Ints, WindowPool, functions, modules, squeezed, window
+from poolref.torch.forms import (
+    AdaptivePool,
+    GlobalPool,
+    WindowPool,
+    adaptive_functions,
+    global_functions,
+    window_functions,
+)
 from poolref.torch.kernels import sums_are_safe
-from poolref.torch.means import LearnedPool, mean_kernel, total
+from poolref.torch.means import learned_modules, mean_kernel, number_of, total
 from poolref.torch.sweeps import Sweep
 
 
@@ -44,8 +51,8 @@ def gem_pool(input: Tensor, regions: Regions, p: float | Tensor = 3, eps: float 
 
     Source: radenovic2019.  With p = 1 it is the average only where no value is below `eps`.
     """
-    p, eps = p if isinstance(p, Tensor) else check_positive("p", p), check_positive("eps", eps)
     check_floats(input, regions)
+    p, eps = number_of("p", p, check_positive, input, regions), check_positive("eps", eps)
     return _gem_pool(input, regions, p, eps)
 
 
@@ -117,188 +124,13 @@ def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, p: float | Tenso
 _gem_pool = mean_kernel("gem_pool", _forward, _backward, _of_cells, _cells_backward)
 
 
-def _gem_pool_windows(
-    ndim: int,
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    p: float | Tensor = 3,
-    eps: float = 1e-6,
-) -> Tensor:
-    """The generalized mean over a sliding window: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
+_OWN = ("p", "eps")
 
-    Args:
-        input: the maps.
-        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
-        stride: cells from one window to the next.  Default: `kernel_size`.
-        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
-        dilation: cells from one tap of a window to the next.  Default 1.
-        ceil_mode: keep a last window that hangs over the edge.  Default False.
-        p: the exponent, a number above 0 or a tensor.  Default 3.
-        eps: the smallest value that is kept, above 0.  Default 1e-6.
+gem_pool1d, gem_pool2d, gem_pool3d = window_functions(gem_pool, _OWN)
+adaptive_gem_pool1d, adaptive_gem_pool2d, adaptive_gem_pool3d = adaptive_functions(gem_pool, _OWN)
+global_gem_pool1d, global_gem_pool2d, global_gem_pool3d = global_functions(gem_pool, _OWN)
 
-    Raises:
-        TypeError, ValueError: as `gem_pool` and `poolref.regions.Window`.
-
-    Formula and source: see `gem_pool`.
-    """
-    return gem_pool(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode), p, eps)
-
-
-def _adaptive_gem_pool(
-    ndim: int,
-    input: Tensor,
-    output_size: int | Sequence[int | None] | None,
-    p: float | Tensor = 3,
-    eps: float = 1e-6,
-) -> Tensor:
-    """The generalized mean over a fixed number of bins: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
-
-    Args:
-        input: the maps.
-        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
-        p: the exponent, a number above 0 or a tensor.  Default 3.
-        eps: the smallest value that is kept, above 0.  Default 1e-6.
-
-    Raises:
-        TypeError, ValueError: as `gem_pool` and `poolref.regions.Adaptive`.
-
-    Formula and source: see `gem_pool`.
-    """
-    return gem_pool(input, Adaptive(output_size, ndim=ndim), p, eps)
-
-
-def _global_gem_pool(
-    ndim: int, input: Tensor, p: float | Tensor = 3, eps: float = 1e-6, keepdim: bool = True
-) -> Tensor:
-    """The generalized mean over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
-
-    Args:
-        input: the maps.
-        p: the exponent, a number above 0 or a tensor.  Default 3.
-        eps: the smallest value that is kept, above 0.  Default 1e-6.
-        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
-
-    Raises:
-        TypeError: `keepdim` is not a bool, or as `gem_pool`.
-        ValueError: as `gem_pool`.
-
-    Formula and source: see `gem_pool`.
-    """
-    return squeezed(gem_pool(input, Whole(ndim), p, eps), ndim, keepdim)
-
-
-gem_pool1d, gem_pool2d, gem_pool3d = functions("gem_pool", _gem_pool_windows, gem_pool)
-adaptive_gem_pool1d, adaptive_gem_pool2d, adaptive_gem_pool3d = functions(
-    "adaptive_gem_pool", _adaptive_gem_pool, gem_pool
-)
-global_gem_pool1d, global_gem_pool2d, global_gem_pool3d = functions("global_gem_pool", _global_gem_pool, gem_pool)
-
-
-class _GeMPool(LearnedPool, WindowPool):
-    """The generalized mean over a sliding window, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
-
-    Args:
-        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
-        stride: cells from one window to the next.  Default: `kernel_size`.
-        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
-        dilation: cells from one tap of a window to the next.  Default 1.
-        ceil_mode: keep a last window that hangs over the edge.  Default False.
-        p: the exponent, or where it starts to be learned; above 0.  Default 3.
-        eps: the smallest value that is kept, above 0.  Default 1e-6.
-        learnable: make `p` a parameter.  Default True.
-        channels: the number of channels, each then with a `p` of its own.  Default None: one for all.
-
-    Raises:
-        TypeError, ValueError: as `poolref.regions.Window` and `gem_pool`, or `channels` is not an int of at least 1.
-
-    Formula and source: see `gem_pool`.
-    """
-
-    options = ("number", "eps")
-
-    def __init__(
-        self,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        padding: Ints = 0,
-        dilation: Ints = 1,
-        ceil_mode: bool = False,
-        p: float = 3,
-        eps: float = 1e-6,
-        learnable: bool = True,
-        channels: int | None = None,
-    ):
-        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.set_number("p", check_positive("p", p), learnable, channels)
-        self.eps = check_positive("eps", eps)
-
-
-class _AdaptiveGeMPool(LearnedPool, AdaptivePool):
-    """The generalized mean over a fixed number of bins, as a module: (N, C, {maps}) or (C, {maps}) -> output's sizes.
-
-    Args:
-        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
-        p: the exponent, or where it starts to be learned; above 0.  Default 3.
-        eps: the smallest value that is kept, above 0.  Default 1e-6.
-        learnable: make `p` a parameter.  Default True.
-        channels: the number of channels, each then with a `p` of its own.  Default None: one for all.
-
-    Raises:
-        TypeError, ValueError: as `poolref.regions.Adaptive` and `gem_pool`, or `channels` is not an int of at least 1.
-
-    Formula and source: see `gem_pool`.
-    """
-
-    options = ("number", "eps")
-
-    def __init__(
-        self,
-        output_size: int | Sequence[int | None] | None,
-        p: float = 3,
-        eps: float = 1e-6,
-        learnable: bool = True,
-        channels: int | None = None,
-    ):
-        super().__init__(output_size)
-        self.set_number("p", check_positive("p", p), learnable, channels)
-        self.eps = check_positive("eps", eps)
-
-
-class _GlobalGeMPool(LearnedPool, GlobalPool):
-    """The generalized mean over whole maps, as a module: (N, C, {maps}) or (C, {maps}) -> spatial sizes of 1.
-
-    Args:
-        p: the exponent, or where it starts to be learned; above 0.  Default 3.
-        eps: the smallest value that is kept, above 0.  Default 1e-6.
-        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
-        learnable: make `p` a parameter.  Default True.
-        channels: the number of channels, each then with a `p` of its own.  Default None: one for all.
-
-    Raises:
-        TypeError, ValueError: as `gem_pool`, or `keepdim` is not a bool, or `channels` not an int of at least 1.
-
-    Formula and source: see `gem_pool`.
-    """
-
-    options = ("number", "eps")
-
-    def __init__(
-        self,
-        p: float = 3,
-        eps: float = 1e-6,
-        keepdim: bool = True,
-        learnable: bool = True,
-        channels: int | None = None,
-    ):
-        super().__init__(keepdim)
-        self.set_number("p", check_positive("p", p), learnable, channels)
-        self.eps = check_positive("eps", eps)
-
-
-GeMPool1d, GeMPool2d, GeMPool3d = modules("GeMPool", _GeMPool, gem_pool)
-AdaptiveGeMPool1d, AdaptiveGeMPool2d, AdaptiveGeMPool3d = modules("AdaptiveGeMPool", _AdaptiveGeMPool, gem_pool)
-GlobalGeMPool1d, GlobalGeMPool2d, GlobalGeMPool3d = modules("GlobalGeMPool", _GlobalGeMPool, gem_pool)
+_learned = partial(learned_modules, gem_pool, _OWN, check_positive, True)
+GeMPool1d, GeMPool2d, GeMPool3d = _learned("GeMPool", WindowPool)
+AdaptiveGeMPool1d, AdaptiveGeMPool2d, AdaptiveGeMPool3d = _learned("AdaptiveGeMPool", AdaptivePool)
+GlobalGeMPool1d, GlobalGeMPool2d, GlobalGeMPool3d = _learned("GlobalGeMPool", GlobalPool)

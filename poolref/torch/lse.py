@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Regions, Whole, check_positive
+from poolref.regions import Regions, check_positive
 from poolref.torch.core import check_floats, level_by_level
-from poolref.torch.forms import AdaptivePool, GlobalPool, Ints, WindowPool, functions, modules, squeezed, window
+from poolref.torch.forms import (
+    AdaptivePool,
+    GlobalPool,
+    WindowPool,
+    adaptive_functions,
+    global_functions,
+    window_functions,
+)
 from poolref.torch.kernels import sums_are_safe
-from poolref.torch.means import LearnedPool, mean_kernel, total
+from poolref.torch.means import learned_modules, mean_kernel, number_of, total
 from poolref.torch.sweeps import Sweep
 
 
@@ -33,9 +40,10 @@ def lse_pool(input: Tensor, regions: Regions, r: float | Tensor = 10) -> Tensor:
         The smooth maxima, in the dtype of `input`.
 
     Raises:
-        TypeError: `input` does not hold floats, `r` is not a number, or `regions` is not a kind of regions.
-        ValueError: `r` is not above 0 and finite, `input` has too few axes or an empty spatial axis, or a region does
-            not fit.
+        TypeError: `input` or a tensor `r` does not hold floats, `r` is not a number, or `regions` is not a kind of
+            regions.
+        ValueError: `r` is not above 0 and finite, or does not broadcast, `input` has too few axes or an empty spatial
+            axis, or a region does not fit.
 
     Formula: `y[o] = (1/r) log(mean over c in region o of exp(r x[c]))`; hence `dx[c] = sum of dy[o] w[c]` over the
     regions o that contain c, with `w[c] = exp(r x[c]) / sum of exp(r x[c'])`, and
@@ -43,8 +51,8 @@ def lse_pool(input: Tensor, regions: Regions, r: float | Tensor = 10) -> Tensor:
 
     Source: pinheiro2015.
     """
-    r = r if isinstance(r, Tensor) else check_positive("r", r)
     check_floats(input, regions)
+    r = number_of("r", r, check_positive, input, regions)
     return _lse_pool(input, regions, r)
 
 
@@ -111,172 +119,13 @@ def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, r: float | Tenso
 _lse_pool = mean_kernel("lse_pool", _forward, _backward, _of_cells, _cells_backward)
 
 
-def _lse_pool_windows(
-    ndim: int,
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    r: float | Tensor = 10,
-) -> Tensor:
-    """The log-mean-exp over a sliding window: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
+_OWN = ("r",)
 
-    Args:
-        input: the maps.
-        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
-        stride: cells from one window to the next.  Default: `kernel_size`.
-        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
-        dilation: cells from one tap of a window to the next.  Default 1.
-        ceil_mode: keep a last window that hangs over the edge.  Default False.
-        r: sharpness, a number above 0 or a tensor.  Default 10.
+lse_pool1d, lse_pool2d, lse_pool3d = window_functions(lse_pool, _OWN)
+adaptive_lse_pool1d, adaptive_lse_pool2d, adaptive_lse_pool3d = adaptive_functions(lse_pool, _OWN)
+global_lse_pool1d, global_lse_pool2d, global_lse_pool3d = global_functions(lse_pool, _OWN)
 
-    Raises:
-        TypeError, ValueError: as `lse_pool` and `poolref.regions.Window`.
-
-    Formula and source: see `lse_pool`.
-    """
-    return lse_pool(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode), r)
-
-
-def _adaptive_lse_pool(
-    ndim: int,
-    input: Tensor,
-    output_size: int | Sequence[int | None] | None,
-    r: float | Tensor = 10,
-) -> Tensor:
-    """The log-mean-exp over a fixed number of bins: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
-
-    Args:
-        input: the maps.
-        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
-        r: sharpness, a number above 0 or a tensor.  Default 10.
-
-    Raises:
-        TypeError, ValueError: as `lse_pool` and `poolref.regions.Adaptive`.
-
-    Formula and source: see `lse_pool`.
-    """
-    return lse_pool(input, Adaptive(output_size, ndim=ndim), r)
-
-
-def _global_lse_pool(ndim: int, input: Tensor, r: float | Tensor = 10, keepdim: bool = True) -> Tensor:
-    """The log-mean-exp over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
-
-    Args:
-        input: the maps.
-        r: sharpness, a number above 0 or a tensor.  Default 10.
-        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
-
-    Raises:
-        TypeError: `keepdim` is not a bool, or as `lse_pool`.
-        ValueError: as `lse_pool`.
-
-    Formula and source: see `lse_pool`.
-    """
-    return squeezed(lse_pool(input, Whole(ndim), r), ndim, keepdim)
-
-
-lse_pool1d, lse_pool2d, lse_pool3d = functions("lse_pool", _lse_pool_windows, lse_pool)
-adaptive_lse_pool1d, adaptive_lse_pool2d, adaptive_lse_pool3d = functions(
-    "adaptive_lse_pool", _adaptive_lse_pool, lse_pool
-)
-global_lse_pool1d, global_lse_pool2d, global_lse_pool3d = functions("global_lse_pool", _global_lse_pool, lse_pool)
-
-
-class _LSEPool(LearnedPool, WindowPool):
-    """The log-mean-exp over a sliding window, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
-
-    Args:
-        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
-        stride: cells from one window to the next.  Default: `kernel_size`.
-        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
-        dilation: cells from one tap of a window to the next.  Default 1.
-        ceil_mode: keep a last window that hangs over the edge.  Default False.
-        r: sharpness, or where it starts to be learned; above 0.  Default 10.
-        learnable: make `r` a parameter.  Default False.
-        channels: the number of channels, each then with an `r` of its own.  Default None: one for all.
-
-    Raises:
-        TypeError, ValueError: as `poolref.regions.Window` and `lse_pool`, or `channels` is not an int of at least 1.
-
-    Formula and source: see `lse_pool`.
-    """
-
-    options = ("number",)
-
-    def __init__(
-        self,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        padding: Ints = 0,
-        dilation: Ints = 1,
-        ceil_mode: bool = False,
-        r: float = 10,
-        learnable: bool = False,
-        channels: int | None = None,
-    ):
-        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.set_number("r", check_positive("r", r), learnable, channels)
-
-
-class _AdaptiveLSEPool(LearnedPool, AdaptivePool):
-    """The log-mean-exp over a fixed number of bins, as a module: (N, C, {maps}) or (C, {maps}) -> output's sizes.
-
-    Args:
-        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
-        r: sharpness, or where it starts to be learned; above 0.  Default 10.
-        learnable: make `r` a parameter.  Default False.
-        channels: the number of channels, each then with an `r` of its own.  Default None: one for all.
-
-    Raises:
-        TypeError, ValueError: as `poolref.regions.Adaptive` and `lse_pool`, or `channels` is not an int of at least 1.
-
-    Formula and source: see `lse_pool`.
-    """
-
-    options = ("number",)
-
-    def __init__(
-        self,
-        output_size: int | Sequence[int | None] | None,
-        r: float = 10,
-        learnable: bool = False,
-        channels: int | None = None,
-    ):
-        super().__init__(output_size)
-        self.set_number("r", check_positive("r", r), learnable, channels)
-
-
-class _GlobalLSEPool(LearnedPool, GlobalPool):
-    """The log-mean-exp over whole maps, as a module: (N, C, {maps}) or (C, {maps}) -> spatial sizes of 1.
-
-    Args:
-        r: sharpness, or where it starts to be learned; above 0.  Default 10.
-        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
-        learnable: make `r` a parameter.  Default False.
-        channels: the number of channels, each then with an `r` of its own.  Default None: one for all.
-
-    Raises:
-        TypeError, ValueError: as `lse_pool`, or `keepdim` is not a bool, or `channels` not an int of at least 1.
-
-    Formula and source: see `lse_pool`.
-    """
-
-    options = ("number",)
-
-    def __init__(
-        self,
-        r: float = 10,
-        keepdim: bool = True,
-        learnable: bool = False,
-        channels: int | None = None,
-    ):
-        super().__init__(keepdim)
-        self.set_number("r", check_positive("r", r), learnable, channels)
-
-
-LSEPool1d, LSEPool2d, LSEPool3d = modules("LSEPool", _LSEPool, lse_pool)
-AdaptiveLSEPool1d, AdaptiveLSEPool2d, AdaptiveLSEPool3d = modules("AdaptiveLSEPool", _AdaptiveLSEPool, lse_pool)
-GlobalLSEPool1d, GlobalLSEPool2d, GlobalLSEPool3d = modules("GlobalLSEPool", _GlobalLSEPool, lse_pool)
+_learned = partial(learned_modules, lse_pool, _OWN, check_positive, False)
+LSEPool1d, LSEPool2d, LSEPool3d = _learned("LSEPool", WindowPool)
+AdaptiveLSEPool1d, AdaptiveLSEPool2d, AdaptiveLSEPool3d = _learned("AdaptiveLSEPool", AdaptivePool)
+GlobalLSEPool1d, GlobalLSEPool2d, GlobalLSEPool3d = _learned("GlobalLSEPool", GlobalPool)

@@ -6,15 +6,17 @@ either, with gradients for the map and for the number, as :mod:`poolref.torch.ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from poolref.regions import Columns, Regions, Rows, Whole, Window, check_flag, check_int
-from poolref.torch.core import as_window, region_cells, region_counts, widen
+from poolref.regions import Columns, Regions, Rows, Whole, Window, check_broadcast, check_flag, check_int
+from poolref.torch.core import as_window, check_float_tensor, region_cells, region_counts, widen
 from poolref.torch.cuda import runs_kernels, triton_function
-from poolref.torch.forms import Pool
+from poolref.torch.forms import Pool, described, documented, own_parameters
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import Sweep, as_maps, as_planes, channels_innermost, empty_like
 
@@ -150,12 +152,22 @@ def total(values: Tensor, sweep: Sweep) -> Tensor:
 class LearnedPool(Pool):
     """A pool whose reducer takes a number that can be learned, one for all channels or one for each."""
 
-    def set_number(self, name: str, value: float, learnable: bool, channels: int | None) -> None:
-        """Store the number, which has been checked, as a parameter, or as a buffer if it is not learned."""
-        self._number = name
+    base: ClassVar[type[Pool]]
+    check: ClassVar[Callable[[str, object], float]]
+    signature: ClassVar[inspect.Signature]
+
+    def __init__(self, *args, **kwargs):
+        given = type(self).signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        arguments = given.arguments
+        (name, number), *constants = [(name, self.check(name, arguments.pop(name))) for name in self.own]
+        learnable, channels = arguments.pop("learnable"), arguments.pop("channels")
+        self.base.__init__(self, **arguments)
+        for constant in constants:
+            setattr(self, *constant)
         self.learnable = check_flag("learnable", learnable)
         self.channels = channels if channels is None else check_int("channels", channels, 1)
-        start = torch.full(() if channels is None else (channels,), value)
+        start = torch.full(() if channels is None else (channels,), number)
         if learnable:
             self.register_parameter(name, nn.Parameter(start))
         else:
@@ -164,12 +176,77 @@ class LearnedPool(Pool):
     @property
     def number(self) -> Tensor:
         """The number, shaped to broadcast against maps."""
-        value = getattr(self, self._number)
+        value = getattr(self, self.own[0])
         return value if self.channels is None else value.view(-1, *[1] * self.ndim)
 
     def extra_repr(self) -> str:
-        value = getattr(self, self._number)
-        return super().extra_repr().replace(f"{self._number}={value!r}", f"{self._number}={value.tolist()}")
+        value = getattr(self, self.own[0])
+        return super().extra_repr().replace(f"{self.own[0]}={value!r}", f"{self.own[0]}={value.tolist()}")
+
+
+def learned_modules(
+    reducer: Callable, own: Sequence[str], check: Callable, learnable: bool, name: str, base: type[Pool]
+) -> tuple[type[Pool], type[Pool], type[Pool]]:
+    """Subclasses of `base` called `name` with 1d, 2d and 3d, of a reducer with a number that can be learned.
+
+    Args:
+        own: the parameters of the reducer: the number, then constants.
+        check: `(name, value)` -> the value, or an error.
+        learnable: whether the number is learned where the caller does not say.
+    """
+    number, *constants = own_parameters(reducer, own)
+    number = number.replace(annotation="float")
+    kept = inspect.signature(base).parameters.values()
+    last = [p for p in kept if p.name == "keepdim"]  # which stands behind the number
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    more = [
+        inspect.Parameter("learnable", kind, default=learnable, annotation="bool"),
+        inspect.Parameter("channels", kind, default=None, annotation="int | None"),
+    ]
+    signature = inspect.Signature([*[p for p in kept if p not in last], number, *constants, *last, *more])
+    says = described(reducer)
+    what = says[number.name].partition(";")[0]  # what follows is about tensors
+    says |= {
+        number.name: f"{what}; where it starts,\n        if it is learned.  Default {number.default}.",
+        "learnable": f"    learnable: make `{number.name}` a parameter.  Default {learnable}.",
+        "channels": "    channels: the number of channels, an int of at least 1, each then with its own "
+        f"`{number.name}`.  Default None: one\n        for all.",
+    }
+    return tuple(
+        type(
+            f"{name}{ndim}d",
+            (LearnedPool, base),
+            {
+                "__module__": reducer.__module__,
+                "__doc__": documented(base, reducer, ndim, signature, says).replace("when called, as", "as"),
+                "__signature__": signature,
+                "signature": signature,
+                "base": base,
+                "check": staticmethod(check),
+                "own": tuple(own),
+                "options": ("number", *own[1:]),
+                "ndim": ndim,
+                "reducer": staticmethod(reducer),
+            },
+        )
+        for ndim in (1, 2, 3)
+    )
+
+
+def number_of(
+    name: str, value: float | Tensor, check: Callable, input: Tensor, regions: Regions, output: bool = False
+) -> float | Tensor:
+    """Return `value` as `check` returns a number, or as a tensor of floats that broadcasts against `input`.
+
+    Along the spatial axes such a tensor must have the size 1, or that of the `output`.
+    """
+    if not isinstance(value, Tensor):
+        return check(name, value)
+    check_float_tensor(name, value)
+    n = regions.ndim
+    spatial = regions.output_shape(input.shape[input.ndim - n :]) if output else (1,) * n
+    check_broadcast(name, value.shape, (*input.shape[: input.ndim - n], *spatial))
+    return value
 
 
 def _as_window(regions: Regions, spatial: tuple[int, ...]) -> Window | None:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from poolref.regions import Adaptive, Regions, Whole, Window, check_fraction, check_same_shape, check_window
+from poolref.regions import Regions, Window, check_fraction, check_same_shape, check_window
 from poolref.torch.average import avg_pool
-from poolref.torch.core import check_floats, level_by_level, widen
-from poolref.torch.forms import AdaptivePool, GlobalPool, Ints, WindowPool, functions, modules, squeezed, window
+from poolref.torch.core import check_float_tensor, check_floats, level_by_level, widen
+from poolref.torch.forms import (
+    AdaptivePool,
+    GlobalPool,
+    Ints,
+    WindowPool,
+    adaptive_functions,
+    global_functions,
+    modules,
+    window_functions,
+)
 from poolref.torch.max import max_pool
-from poolref.torch.means import LearnedPool
+from poolref.torch.means import learned_modules, number_of
 
 
 @level_by_level
@@ -38,10 +47,10 @@ def mixed_pool(input: Tensor, regions: Regions, alpha: float | Tensor = 0.5) -> 
 
     Formula: `y[o] = alpha max + (1 - alpha) mean` over the cells of region o.
 
-    Source: lee2016, where alpha is learned; the default is ours.
+    Source: lee2016, where alpha is learned; the default is ours.  Nothing keeps a learned alpha between 0 and 1.
     """
-    alpha = alpha if isinstance(alpha, Tensor) else check_fraction("alpha", alpha)
     check_floats(input, regions)
+    alpha = number_of("alpha", alpha, check_fraction, input, regions, output=True)
     parts = ((alpha, max_pool), (1 - alpha, _mean))
     if not isinstance(alpha, Tensor):
         parts = [part for part in parts if part[0]]  # 0 times inf would be NaN
@@ -52,170 +61,16 @@ def _mean(input: Tensor, regions: Regions) -> Tensor:
     return avg_pool(widen(input), regions, count_include_pad=False)
 
 
-def _mixed_pool(
-    ndim: int,
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    alpha: float | Tensor = 0.5,
-) -> Tensor:
-    """Part maximum, part mean over a sliding window: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+_OWN = ("alpha",)
 
-    Args:
-        input: the maps.
-        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
-        stride: cells from one window to the next.  Default: `kernel_size`.
-        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
-        dilation: cells from one tap of a window to the next.  Default 1.
-        ceil_mode: keep a last window that hangs over the edge.  Default False.
-        alpha: the part of the maximum, from 0 to 1, or a tensor.  Default 0.5.
+mixed_pool1d, mixed_pool2d, mixed_pool3d = window_functions(mixed_pool, _OWN)
+adaptive_mixed_pool1d, adaptive_mixed_pool2d, adaptive_mixed_pool3d = adaptive_functions(mixed_pool, _OWN)
+global_mixed_pool1d, global_mixed_pool2d, global_mixed_pool3d = global_functions(mixed_pool, _OWN)
 
-    Raises:
-        TypeError, ValueError: as `mixed_pool` and `poolref.regions.Window`.
-
-    Formula and source: see `mixed_pool`.
-    """
-    return mixed_pool(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode), alpha)
-
-
-def _adaptive_mixed_pool(
-    ndim: int, input: Tensor, output_size: int | Sequence[int | None] | None, alpha: float | Tensor = 0.5
-) -> Tensor:
-    """Part maximum, part mean over a fixed number of bins: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
-
-    Args:
-        input: the maps.
-        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
-        alpha: the part of the maximum, from 0 to 1, or a tensor.  Default 0.5.
-
-    Raises:
-        TypeError, ValueError: as `mixed_pool` and `poolref.regions.Adaptive`.
-
-    Formula and source: see `mixed_pool`.
-    """
-    return mixed_pool(input, Adaptive(output_size, ndim=ndim), alpha)
-
-
-def _global_mixed_pool(ndim: int, input: Tensor, alpha: float | Tensor = 0.5, keepdim: bool = True) -> Tensor:
-    """Part maximum, part mean over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
-
-    Args:
-        input: the maps.
-        alpha: the part of the maximum, from 0 to 1, or a tensor.  Default 0.5.
-        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
-
-    Raises:
-        TypeError: `keepdim` is not a bool, or as `mixed_pool`.
-        ValueError: as `mixed_pool`.
-
-    Formula and source: see `mixed_pool`.
-    """
-    return squeezed(mixed_pool(input, Whole(ndim), alpha), ndim, keepdim)
-
-
-mixed_pool1d, mixed_pool2d, mixed_pool3d = functions("mixed_pool", _mixed_pool, mixed_pool)
-adaptive_mixed_pool1d, adaptive_mixed_pool2d, adaptive_mixed_pool3d = functions(
-    "adaptive_mixed_pool", _adaptive_mixed_pool, mixed_pool
-)
-global_mixed_pool1d, global_mixed_pool2d, global_mixed_pool3d = functions(
-    "global_mixed_pool", _global_mixed_pool, mixed_pool
-)
-
-
-class _MixedPool(LearnedPool, WindowPool):
-    """Part maximum, part mean over a sliding window, as a module: (N, C, {maps}) or (C, {maps}) -> output's sizes.
-
-    Args:
-        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
-        stride: cells from one window to the next.  Default: `kernel_size`.
-        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
-        dilation: cells from one tap of a window to the next.  Default 1.
-        ceil_mode: keep a last window that hangs over the edge.  Default False.
-        alpha: the part of the maximum, or where it starts to be learned; from 0 to 1.  Default 0.5.
-        learnable: make `alpha` a parameter.  Default True, as in the paper; nothing keeps it between 0 and 1 then.
-        channels: the number of channels, each then with an `alpha` of its own.  Default None: one for all.
-
-    Raises:
-        TypeError, ValueError: as `poolref.regions.Window` and `mixed_pool`, or `channels` is not an int of at least 1.
-
-    Formula and source: see `mixed_pool`.
-    """
-
-    options = ("number",)
-
-    def __init__(
-        self,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        padding: Ints = 0,
-        dilation: Ints = 1,
-        ceil_mode: bool = False,
-        alpha: float = 0.5,
-        learnable: bool = True,
-        channels: int | None = None,
-    ):
-        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.set_number("alpha", check_fraction("alpha", alpha), learnable, channels)
-
-
-class _AdaptiveMixedPool(LearnedPool, AdaptivePool):
-    """Part maximum, part mean over a fixed number of bins, as a module: (N, C, {maps}) or (C, {maps}) -> the sizes.
-
-    Args:
-        output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.
-        alpha: the part of the maximum, or where it starts to be learned; from 0 to 1.  Default 0.5.
-        learnable: make `alpha` a parameter.  Default True, as in the paper; nothing keeps it between 0 and 1 then.
-        channels: the number of channels, each then with an `alpha` of its own.  Default None: one for all.
-
-    Raises:
-        TypeError, ValueError: as `poolref.regions.Adaptive` and `mixed_pool`, or `channels` is not an int above 0.
-
-    Formula and source: see `mixed_pool`.
-    """
-
-    options = ("number",)
-
-    def __init__(
-        self,
-        output_size: int | Sequence[int | None] | None,
-        alpha: float = 0.5,
-        learnable: bool = True,
-        channels: int | None = None,
-    ):
-        super().__init__(output_size)
-        self.set_number("alpha", check_fraction("alpha", alpha), learnable, channels)
-
-
-class _GlobalMixedPool(LearnedPool, GlobalPool):
-    """Part maximum, part mean over whole maps, as a module: (N, C, {maps}) or (C, {maps}) -> spatial sizes of 1.
-
-    Args:
-        alpha: the part of the maximum, or where it starts to be learned; from 0 to 1.  Default 0.5.
-        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
-        learnable: make `alpha` a parameter.  Default True, as in the paper; nothing keeps it between 0 and 1 then.
-        channels: the number of channels, each then with an `alpha` of its own.  Default None: one for all.
-
-    Raises:
-        TypeError, ValueError: as `mixed_pool`, or `keepdim` is not a bool, or `channels` not an int of at least 1.
-
-    Formula and source: see `mixed_pool`.
-    """
-
-    options = ("number",)
-
-    def __init__(self, alpha: float = 0.5, keepdim: bool = True, learnable: bool = True, channels: int | None = None):
-        super().__init__(keepdim)
-        self.set_number("alpha", check_fraction("alpha", alpha), learnable, channels)
-
-
-MixedPool1d, MixedPool2d, MixedPool3d = modules("MixedPool", _MixedPool, mixed_pool)
-AdaptiveMixedPool1d, AdaptiveMixedPool2d, AdaptiveMixedPool3d = modules(
-    "AdaptiveMixedPool", _AdaptiveMixedPool, mixed_pool
-)
-GlobalMixedPool1d, GlobalMixedPool2d, GlobalMixedPool3d = modules("GlobalMixedPool", _GlobalMixedPool, mixed_pool)
+_learned = partial(learned_modules, mixed_pool, _OWN, check_fraction, True)
+MixedPool1d, MixedPool2d, MixedPool3d = _learned("MixedPool", WindowPool)
+AdaptiveMixedPool1d, AdaptiveMixedPool2d, AdaptiveMixedPool3d = _learned("AdaptiveMixedPool", AdaptivePool)
+GlobalMixedPool1d, GlobalMixedPool2d, GlobalMixedPool3d = _learned("GlobalMixedPool", GlobalPool)
 
 
 def gated_pool(input: Tensor, window: Window, weight: Tensor) -> Tensor:
@@ -233,7 +88,7 @@ def gated_pool(input: Tensor, window: Window, weight: Tensor) -> Tensor:
         The mixtures, in the dtype of `input`.
 
     Raises:
-        TypeError: `input` does not hold floats, or `window` is not a Window.
+        TypeError: `input` or `weight` does not hold floats, or `window` is not a Window.
         ValueError: `weight` does not have the window's shape, `input` has too few axes or an empty spatial axis, or the
             window does not fit.
 
@@ -243,6 +98,7 @@ def gated_pool(input: Tensor, window: Window, weight: Tensor) -> Tensor:
     Source: lee2016, with one gating mask for all channels.
     """
     spatial = check_floats(input, check_window("window", window))
+    check_float_tensor("weight", weight)
     check_same_shape("weight", weight.shape, "the window", window.kernel_size)
     n, lead, wide = window.ndim, input.shape[: input.ndim - window.ndim], widen(input)
     output = window.output_shape(spatial)

@@ -369,7 +369,8 @@ class AdaptiveFeaturePool(nn.Module):
         aligned: as for `roi_align`.  Default True.
 
     Raises:
-        TypeError, ValueError: as `RoIAlign`; when called, the number of maps is not that of `scales`.
+        TypeError, ValueError: as `RoIAlign`; when called, the number of maps is not that of `scales`, or
+            their channels differ.
 
     Formula: `y = max over levels l of layer_l(roi_align(x_l, boxes, output_size, scales[l]))`.
 
@@ -389,14 +390,21 @@ class AdaptiveFeaturePool(nn.Module):
             raise ValueError(f"scales must be a tuple of at least one number above 0, got {scales!r}")
         self.aligns = nn.ModuleList(RoIAlign(output_size, scale, sampling_ratio, aligned) for scale in scales)
         self.layers = nn.ModuleList(nn.Identity() for _ in scales)
+        self.channels = channels if channels is None else check_int("channels", channels, 1)
         if channels is not None:
-            check_int("channels", channels, 1)
             for i in range(len(scales)):
                 self.layers[i] = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())
 
     def forward(self, levels: Sequence[Tensor], boxes: Tensor) -> Tensor:
         """Pool the `boxes` on all `levels`, each (N, C, its height, its width)."""
-        if len(levels) != len(self.aligns):
-            raise ValueError(f"levels must hold {len(self.aligns)} maps, one for each of scales, got {len(levels)}")
+        if not isinstance(levels, (tuple, list)) or len(levels) != len(self.aligns):
+            got = len(levels) if isinstance(levels, (tuple, list)) else type(levels).__name__
+            raise ValueError(f"levels must hold {len(self.aligns)} maps, one for each of scales, got {got}")
+        for level in levels:
+            check_float_tensor("levels", level)
+            check_maps("levels", level.shape)
+            channels = levels[0].shape[1] if self.channels is None else self.channels
+            if level.shape[1] != channels:
+                raise ValueError(f"levels must all have {channels} channels, got shape {tuple(level.shape)}")
         parts = zip(self.aligns, self.layers, levels, strict=True)
         return torch.stack([layer(align(level, boxes)) for align, layer, level in parts]).amax(0)

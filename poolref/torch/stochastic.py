@@ -12,7 +12,7 @@ from torch import Tensor
 
 from poolref.regions import Regions, Window, check_flag, check_non_negative
 from poolref.torch.core import check_floats, level_by_level, region_cells, widen
-from poolref.torch.forms import Ints, WindowPool, functions, window
+from poolref.torch.forms import Ints, WindowPool, window_functions
 
 
 @level_by_level
@@ -103,69 +103,8 @@ def expected_pool(input: Tensor, regions: Regions, check_nonnegative: bool = Fal
     )
 
 
-def _stochastic_pool_windows(
-    ndim: int,
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    generator: torch.Generator | None = None,
-    check_nonnegative: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """One cell of every window, drawn at random, and which it was: (N, C, {maps}) or (C, {maps}) -> output's sizes.
-
-    Args:
-        input: the maps, none negative.
-        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
-        stride: cells from one window to the next.  Default: `kernel_size`.
-        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
-        dilation: cells from one tap of a window to the next.  Default 1.
-        ceil_mode: keep a last window that hangs over the edge.  Default False.
-        generator: where the randomness comes from.  Default: torch's own.
-        check_nonnegative: refuse negative numbers; otherwise they count as 0.  Default False.
-
-    Raises:
-        TypeError, ValueError: as `stochastic_pool` and `poolref.regions.Window`.
-
-    Formula and source: see `stochastic_pool`.
-    """
-    regions = window(ndim, kernel_size, stride, padding, dilation, ceil_mode)
-    return stochastic_pool(input, regions, generator, check_nonnegative)
-
-
-def _expected_pool_windows(
-    ndim: int,
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    check_nonnegative: bool = False,
-) -> Tensor:
-    """The mean of all draws from every window: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
-
-    Args:
-        input: the maps, none negative.
-        kernel_size: cells a window takes along each axis; an int, or a sequence with one int for each axis.
-        stride: cells from one window to the next.  Default: `kernel_size`.
-        padding: cells added on both sides of each axis, at most half of `kernel_size`.  Default 0.
-        dilation: cells from one tap of a window to the next.  Default 1.
-        ceil_mode: keep a last window that hangs over the edge.  Default False.
-        check_nonnegative: refuse negative numbers; otherwise they count as 0.  Default False.
-
-    Raises:
-        TypeError, ValueError: as `expected_pool` and `poolref.regions.Window`.
-
-    Formula and source: see `expected_pool`.
-    """
-    return expected_pool(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode), check_nonnegative)
-
-
-_, stochastic_pool2d, _ = functions("stochastic_pool", _stochastic_pool_windows, stochastic_pool)
-_, expected_pool2d, _ = functions("expected_pool", _expected_pool_windows, expected_pool)
+_, stochastic_pool2d, _ = window_functions(stochastic_pool, ("generator", "check_nonnegative"))
+_, expected_pool2d, _ = window_functions(expected_pool, ("check_nonnegative",))
 
 
 def _checked(input: Tensor, regions: Regions, check_nonnegative: bool) -> tuple[int, ...]:

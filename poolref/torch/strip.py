@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from poolref.regions import Columns, Rows, check_int
+from poolref.regions import Columns, Pyramid, Rows, check_int
 from poolref.torch.average import avg_pool
 from poolref.torch.blocks import convolution
-from poolref.torch.core import check_floats
+from poolref.torch.core import check_floats, check_map
 
 
 def strip_pool(input: Tensor) -> Tensor:
@@ -74,6 +74,7 @@ class StripBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Weight every cell of `x`, (N, C, H, W)."""
+        check_map(x, self.channels, unbatched=False)
         strips = self.along_column(avg_pool(x, Rows())) + self.along_row(avg_pool(x, Columns()))
         return x * self.gate(strips.relu()).sigmoid()
 
@@ -91,7 +92,7 @@ class MixedStripBlock(nn.Module):
         levels: bins along each axis, one int for each level.  Default (20, 12).
 
     Raises:
-        TypeError, ValueError: `channels` is not an int of at least 4, or a level not an int of at least 1.
+        TypeError, ValueError: `channels` is not an int of at least 4, or `levels` not ints of at least 1.
 
     Formula: `relu(x + bn(conv1x1(concat(near(x), far(x)))))`.
 
@@ -101,7 +102,7 @@ class MixedStripBlock(nn.Module):
     def __init__(self, channels: int, levels: tuple[int, ...] = (20, 12)):
         super().__init__()
         self.channels = check_int("channels", channels, 4)
-        self.levels = tuple(check_int("levels", level, 1) for level in levels)
+        self.levels = Pyramid(levels).levels
         hidden = channels // 4
         self.near, self.far = convolution(channels, hidden, 1), convolution(channels, hidden, 1)
         self.map = convolution(hidden, hidden, relu=False)
@@ -113,6 +114,7 @@ class MixedStripBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to `x`, (N, C, H, W), what its neighbourhood and its rows and columns hold."""
+        check_map(x, self.channels, unbatched=False)
         near, far, size = self.near(x), self.far(x), x.shape[-2:]
         maps = self.map(near)
         for level, layer in zip(self.levels, self.bins, strict=True):

@@ -78,10 +78,14 @@ class _MaxUnpool(nn.Module):
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """Put the values of `input` at `indices` into a map of `output_size`; its leading axes may be given too."""
+        check_numbers(input, Whole(self.ndim))
         if output_size is None:
             w = window(self.ndim, self.kernel_size, self.stride, self.padding)
             axes = zip(input.shape[-self.ndim :], w.kernel_size, w.stride, w.padding, strict=True)
             output_size = [(n - 1) * s - 2 * p + k for n, k, s, p in axes]
+        elif not isinstance(output_size, (tuple, list)) or len(output_size) not in (self.ndim, input.ndim):
+            accepted = f"{self.ndim} ints, or {input.ndim} with the leading axes"
+            raise ValueError(f"output_size must be a tuple of {accepted}, got {output_size!r}")
         return max_unpool(input, indices, tuple(output_size)[-self.ndim :])
 
     def extra_repr(self) -> str:

@@ -251,7 +251,7 @@ def _tile(maps: Maps, edges: tuple[int, ...]) -> tuple[dict, int]:
     planes = triton.next_power_of_2(maps.planes)
     if maps.channels_last:
         planes = min(planes, 32 // maps.tensor.element_size())
-        return {"BP": planes, "BR": 1, "BW": columns}, max(1, min(8, planes * columns // (THREADS * 8)))
+        return {"BP": planes, "BR": 1, "BW": columns}, max(1, min(8, planes * columns // (THREADS * 4)))
     if columns <= 32:
         planes = min(planes, 256 // columns)
         return {"BP": planes, "BR": 1, "BW": columns}, max(1, planes * columns // (THREADS * 4))

@@ -282,12 +282,18 @@ def max_pool_backward(grad: Tensor, choice: Tensor, regions: Lined, spatial: tup
     return _stream(x_grad, grad, x_grad, regions, "first", choice=choice)
 
 
-def avg_pool(x: Tensor, regions: Lined, divisor: float | None = None) -> Tensor:
-    """The mean of every line, or its sum over `divisor`."""
+def avg_pool(x: Tensor, regions: Lined, count_include_pad: bool = True, divisor: float | None = None) -> Tensor:
+    """The mean of every line, or its sum over `divisor`; there is no padding to count."""
     return _reduce(x, regions, like(x, _pooled(x, regions)), "sum", divisor)
 
 
-def avg_pool_backward(grad: Tensor, regions: Lined, spatial: tuple[int, ...], divisor: float | None = None) -> Tensor:
+def avg_pool_backward(
+    grad: Tensor,
+    regions: Lined,
+    spatial: tuple[int, ...],
+    count_include_pad: bool = True,
+    divisor: float | None = None,
+) -> Tensor:
     """The gradient of the map, from that of the output."""
     x_grad = like(grad, spatial)
     return _stream(x_grad, grad, x_grad, regions, "sum", divisor)
@@ -303,16 +309,48 @@ def soft_pool_backward(grad: Tensor, x: Tensor, regions: Lined) -> Tensor:
     return _stream(like(x, x.shape[x.ndim - regions.ndim :]), grad, x, regions, "soft")
 
 
-def mean_pool(f: str, x: Tensor, regions: Lined, t: float | Tensor, eps: float = 0.0) -> Tensor:
-    """`f^-1(mean of f(x))` of every line; t is a plain number, or broadcasts against x."""
+def gem_pool(x: Tensor, regions: Lined, p: float | Tensor, eps: float) -> Tensor:
+    """The generalized mean of every line; p is a plain number, or broadcasts against x."""
+    return _mean("gem", x, regions, p, eps)
+
+
+def gem_pool_backward(
+    grad: Tensor, x: Tensor, regions: Lined, p: float | Tensor, learned: bool, eps: float
+) -> tuple[Tensor, Tensor | None]:
+    """The gradients of the map and, if it is learned, of p for every plane, (..., *ones)."""
+    return _mean_backward("gem", grad, x, regions, p, learned, eps)
+
+
+def lp_pool(x: Tensor, regions: Lined, p: float) -> Tensor:
+    """The p-norm of every line, for a finite p."""
+    return _mean("lp", x, regions, p)
+
+
+def lp_pool_backward(grad: Tensor, x: Tensor, regions: Lined, p: float) -> Tensor:
+    """The gradient of the map, from that of the output."""
+    return _mean_backward("lp", grad, x, regions, p, learned=False)[0]
+
+
+def lse_pool(x: Tensor, regions: Lined, r: float | Tensor) -> Tensor:
+    """The log-mean-exp of every line; r is a plain number, or broadcasts against x."""
+    return _mean("lse", x, regions, r)
+
+
+def lse_pool_backward(
+    grad: Tensor, x: Tensor, regions: Lined, r: float | Tensor, learned: bool
+) -> tuple[Tensor, Tensor | None]:
+    """The gradients of the map and, if it is learned, of r for every plane, (..., *ones)."""
+    return _mean_backward("lse", grad, x, regions, r, learned)
+
+
+def _mean(f: str, x: Tensor, regions: Lined, t: float | Tensor, eps: float = 0.0) -> Tensor:
     shaped = {"divisor": 1 if f == "lp" else None, "power": _power(f, t), "t": t, "eps": eps}
     return _reduce(x, regions, like(x, _pooled(x, regions)), f, **shaped)
 
 
-def mean_pool_backward(
-    f: str, grad: Tensor, x: Tensor, regions: Lined, t: float | Tensor, learned: bool = False, eps: float = 0.0
+def _mean_backward(
+    f: str, grad: Tensor, x: Tensor, regions: Lined, t: float | Tensor, learned: bool, eps: float = 0.0
 ) -> tuple[Tensor, Tensor | None]:
-    """The gradients of the map and, if it is learned, of t for every plane, (..., *ones)."""
     shaped = {"divisor": 1 if f == "lp" else None, "power": _power(f, t), "t": t, "eps": eps}
     t_grad = like(x, _pooled(x, regions), torch.float32) if learned else None
     x_grad = like(x, x.shape[x.ndim - regions.ndim :])

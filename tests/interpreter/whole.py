@@ -51,14 +51,19 @@ def main():
         g = grad.double().numpy()
         learned = torch.full((planes, *[1] * len(shape)), 2.5)
         for name, t in (("gem", 3), ("gem", learned), ("lp", 2), ("lp", 1.5), ("lse", learned)):
-            forward, backward = (getattr(reference, f"{name}_pool{end}") for end in ("", "_backward"))
+            forward, backward, ours, ours_backward = (
+                getattr(column, f"{name}_pool{end}") for column in (reference, kernels) for end in ("", "_backward")
+            )
             number = float(torch.as_tensor(t).flatten()[0])
-            eps = 1e-6 if name == "gem" else 0.0
-            y = kernels.mean_pool(name, x, regions, t, eps)
+            eps = (1e-6,) if name == "gem" else ()
+            y = ours(x, regions, t, *eps)
             expect(y, forward(exact, regions, number), f"{name} {number} {where}", 2 * STEPS[dtype])
             if not np.isfinite(exact).all() or fill in (FILLS["huge"], FILLS["wide"]):
                 continue
-            x_grad, t_grad = kernels.mean_pool_backward(name, grad, x, regions, t, t is learned, eps)
+            if name == "lp":
+                x_grad = ours_backward(grad, x, regions, t)
+            else:
+                x_grad, t_grad = ours_backward(grad, x, regions, t, t is learned, *eps)
             expected = backward(g, exact, regions, number)
             expected = expected[0] if isinstance(expected, tuple) else expected
             expect(x_grad, expected, f"{name} {number} backward {where}", 4 * STEPS[dtype])

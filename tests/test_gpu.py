@@ -1,17 +1,19 @@
-"""The torch column on a real GPU: `python -m pytest -o addopts= -m gpu tests/test_gpu.py` on a machine that has one.
+"""The torch column on a real GPU, on a machine that has one:
 
-Every test here is run on CPU tensors too, on fewer cases, so that its own code is tested where there is no GPU.
+    python -m pytest -o addopts= -m gpu -n 8 --dist loadgroup tests/test_gpu.py
+
+The options left out are for notebooks; with `-n 8`, kernels are compiled in eight processes.  Every test here is run on
+CPU tensors too, on fewer cases, so that its own code is tested where there is no GPU.
 """
 
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
-from cases import FEW_MAPS, FILLS, MAPS, OPERATORS, distinct, map_id, normal
+from cases import FEW_MAPS, FILLS, OPERATORS, distinct, map_id, normal
 from conftest import ROOT
 
 from benchmarks.cuda import peers
@@ -21,26 +23,36 @@ from poolref import catalog
 from poolref.regions import Adaptive, Running, Whole, Window
 from poolref.torch import cuda, functional
 
-CUDA = pytest.param(
-    "cuda",
-    marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")],
-)
-everywhere = pytest.mark.parametrize("device", [CUDA, "cpu"])
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 EXACT = TOLERANCE | {"float64": 1e-12}  # of the largest magnitude
 CHECKS = sorted({file.stem for file in (ROOT / "tests" / "interpreter").glob("*.py")} - {"__main__", "harness"})
+TINY = [StandIn().shrunk(case) for case in WORK if case.dtype != "bfloat16"]
 
 
-def some(device, cases, count):
-    """All cases on a GPU, and the first few elsewhere."""
-    return cases if device == "cuda" else list(cases)[:count]
+def everywhere(name, on_gpu, elsewhere, ids=str):
+    """Run a test with all of `on_gpu` on a GPU, and with those `elsewhere` on the CPU."""
+    on_device = {"cuda": (on_gpu, [pytest.mark.gpu, NO_GPU]), "cpu": (elsewhere, [])}
+    cases = [
+        pytest.param(device, value, id=f"{device} {ids(value)}", marks=marks)
+        for device, (values, marks) in on_device.items()
+        for value in values
+    ]
+    return pytest.mark.parametrize(("device", name), cases)
 
 
-def work(device, count):
-    """The work of the benchmark: with few maps on a GPU, and with tiny ones elsewhere."""
-    if device == "cuda":
-        return list(dict.fromkeys(replace(case, shape=(2, min(case.shape[1], 48), *case.shape[2:])) for case in WORK))
-    distinct = dict.fromkeys(StandIn().shrunk(case) for case in WORK if case.dtype != "bfloat16")
-    return list(distinct)[::-1][:count]
+def case_id(case):
+    return f"{case.operator} {case.name} {case.dtype} {case.layout} {'x'.join(map(str, case.shape))}"
+
+
+def few_planes(case):
+    """The same work on few maps: kernels are made for the size of a map, not for their number."""
+    return replace(case, shape=(2, min(case.shape[1], 48), *case.shape[2:]))
+
+
+FEW_WORK = list(dict.fromkeys(map(few_planes, WORK)))
+ONE_OF_EACH = list({case.operator: case for case in reversed(FEW_WORK)}.values())
+cases_everywhere = everywhere("case", FEW_WORK, TINY[-5:], case_id)
+operators_everywhere = everywhere("operator", OPERATORS, OPERATORS)
 
 
 def results(case, arguments):
@@ -93,7 +105,7 @@ def expect(actual, expected, where, tolerance):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+@NO_GPU
 @pytest.mark.parametrize("check", CHECKS)
 def test_kernels_compute_what_they_do_in_the_interpreter(check):
     command = [sys.executable, ROOT / "tests" / "interpreter", check, "cuda"]
@@ -101,98 +113,84 @@ def test_kernels_compute_what_they_do_in_the_interpreter(check):
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
 
 
-@everywhere
-@pytest.mark.parametrize("operator", OPERATORS, ids=str)
+@operators_everywhere
 def test_reducers_are_the_numpy_columns(operator, device):
-    for shape, regions in some(device, MAPS, 3):
+    for shape, regions in FEW_MAPS:
         x = torch.from_numpy(distinct((2, 3, *shape), "float32")).to(device)
         expect_numpys(operator, x, regions, map_id((shape, regions)))
-        if operator.smooth or operator.row.name in ("max", "min"):  # of ties, the first takes the gradient
+        if operator.row.name != "lp":  # the slope of a power at 0 is another matter
             ties = torch.from_numpy(FILLS["ties"]((2, 3, *shape), "float32")).to(device)
-            expect_numpys(operator, ties, regions, f"ties {map_id((shape, regions))}", operator.row.name != "lp")
+            expect_numpys(operator, ties, regions, f"ties {map_id((shape, regions))}")
 
 
-@everywhere
-@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
-@pytest.mark.parametrize("operator", OPERATORS, ids=str)
-def test_dtypes_and_layouts(operator, dtype, device):
-    for shape, regions in some(device, FEW_MAPS, 1):
-        x = (torch.from_numpy(normal((2, 3, *shape))) + 3).to(device, getattr(torch, dtype))
-        expect_numpys(operator, x, regions, f"{dtype} {map_id((shape, regions))}")
+@operators_everywhere
+def test_dtypes_and_layouts(operator, device):
+    for shape, regions in ((6, 7), Window(3, 2, 1, ceil_mode=True)), ((5, 6), Whole()):
+        for dtype in (torch.float64, torch.float16, torch.bfloat16):
+            x = (torch.from_numpy(normal((2, 3, *shape))) + 3).to(device, dtype)
+            expect_numpys(operator, x, regions, f"{dtype} {map_id((shape, regions))}")
         for layout, other in laid_out(x):
-            expect_numpys(operator, other, regions, f"{dtype} {layout} {map_id((shape, regions))}")
+            expect_numpys(operator, other, regions, f"{layout} {map_id((shape, regions))}")
 
 
-@everywhere
-@pytest.mark.parametrize("fill", ["negatives", "nan", "inf", "minus inf", "nan and infs", "half minus inf", "wide"])
-@pytest.mark.parametrize("operator", OPERATORS, ids=str)
-def test_every_kind_of_values(operator, fill, device):
-    for shape, regions in some(device, FEW_MAPS, 2):
-        x = torch.from_numpy(FILLS[fill]((2, *shape), "float32")).to(device)
-        expect_numpys(operator, x, regions, f"{fill} {map_id((shape, regions))}", gradient=False)
+@operators_everywhere
+def test_every_kind_of_values(operator, device):
+    for fill in ("negatives", "nan", "inf", "minus inf", "nan and infs", "half minus inf", "wide"):
+        for shape, regions in FEW_MAPS:
+            x = torch.from_numpy(FILLS[fill]((2, *shape), "float32")).to(device)
+            expect_numpys(operator, x, regions, f"{fill} {map_id((shape, regions))}", gradient=False)
 
 
-@everywhere
-def test_the_work_of_the_benchmark_is_right(device):
+@cases_everywhere
+def test_the_work_of_the_benchmark_is_right(case, device):
     """Every operator, reducers or not, on two planes of the benchmark's sizes."""
-    wrong = [case for case in work(device, 5) if not is_right(case, device)]
-    assert not wrong
+    assert is_right(case, device)
 
 
-@everywhere
-def test_kernels_off_gives_the_same(device, monkeypatch):
-    for case in work(device, 4):
-        arguments = peers.inputs(case, device)
-        monkeypatch.setattr(cuda, "KERNELS", find_spec("triton") is not None)
-        with_kernels = results(case, arguments)
-        monkeypatch.setattr(cuda, "KERNELS", False)
-        assert difference(with_kernels, results(case, arguments)) <= TOLERANCE[case.dtype], case
+@cases_everywhere
+def test_kernels_off_gives_the_same(case, device, monkeypatch):
+    arguments = peers.inputs(case, device)
+    with_kernels = results(case, arguments)
+    monkeypatch.setattr(cuda, "KERNELS", False)
+    assert difference(with_kernels, results(case, arguments)) <= TOLERANCE[case.dtype]
 
 
 def test_the_switch_is_an_environment_variable():
-    code = (
-        "import os, sys; os.environ['POOLREF_KERNELS'] = 'off'; from poolref.torch import cuda; sys.exit(cuda.KERNELS)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+    code = "import os; os.environ['POOLREF_KERNELS'] = 'off'; from poolref.torch import cuda; assert not cuda.KERNELS"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-@everywhere
-def test_empty_batches(device):
-    for case in work(device, 3):
-        if case.operator == "roi_align":
-            continue
-        arguments = [x[:0] if x.ndim else x for x in peers.inputs(case, device)]
-        y = peers.ours(case).pool(*arguments)
-        assert y.shape[0] == 0 and y.device.type == device
-        assert torch.autograd.grad(y.sum(), arguments[0])[0].shape == arguments[0].shape
+@everywhere("case", [case for case in ONE_OF_EACH if case.operator != "roi_align"], TINY[:2], case_id)
+def test_empty_batches(case, device):
+    arguments = [x[:0] if x.ndim else x for x in peers.inputs(case, device)]
+    y = peers.ours(case).pool(*arguments)
+    assert y.shape[0] == 0 and y.device.type == device
+    assert torch.autograd.grad(y.sum(), arguments[0])[0].shape == arguments[0].shape
 
 
 # --- determinism, compilers, size ------------------------------------------------------------------------------------
 
 
-@everywhere
-def test_every_run_gives_the_same_bits(device):
-    for case in work(device, 4):
+@cases_everywhere
+def test_every_run_gives_the_same_bits(case, device):
+    arguments = peers.inputs(case, device)
+    first = results(case, arguments)
+    for _ in range(10):
+        assert all(map(torch.equal, first, results(case, arguments)))
+
+
+@everywhere("case", ONE_OF_EACH, TINY[:2], case_id)
+def test_compiled_in_one_graph(case, device):
+    torch._dynamo.reset()
+    pool = peers.ours(case).pool
+    compiled = torch.compile(pool, fullgraph=True, backend="inductor" if device == "cuda" else "aot_eager")
+    found = []
+    for function in (compiled, pool):
         arguments = peers.inputs(case, device)
-        first = results(case, arguments)
-        for _ in range(10):
-            again = results(case, arguments)
-            assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True)), case
-
-
-@everywhere
-def test_compiled_in_one_graph(device):
-    for case in work(device, 2):
-        torch._dynamo.reset()
-        pool = peers.ours(case).pool
-        compiled = torch.compile(pool, fullgraph=True, backend="inductor" if device == "cuda" else "aot_eager")
-        found = []
-        for function in (compiled, pool):
-            arguments = peers.inputs(case, device)
-            y = function(*arguments)
-            learned = [x for x in arguments if x.requires_grad]
-            found.append([y.detach(), *torch.autograd.grad(y.float().square().sum(), learned)])
-        assert difference(*found) <= TOLERANCE[case.dtype], case
+        y = function(*arguments)
+        learned = [x for x in arguments if x.requires_grad]
+        found.append([y.detach(), *torch.autograd.grad(y.float().square().sum(), learned)])
+    assert difference(*found) <= TOLERANCE[case.dtype]
 
 
 LARGE = [
@@ -217,6 +215,9 @@ LARGE = [
 ]
 
 
+large_everywhere = everywhere("case", LARGE, LARGE, case_id)
+
+
 def enough_memory(device, needed):
     """Skip a test, saying so, where the GPU is too small for it."""
     if device == "cuda":
@@ -235,8 +236,8 @@ def pooled_with_gradients(case, maps):
     return y.detach(), *torch.autograd.grad(y, maps, grad)
 
 
-@everywhere
-@pytest.mark.parametrize("case", LARGE, ids=lambda case: f"{case.operator} {case.name}".strip())
+@large_everywhere
+@pytest.mark.xdist_group("large")  # one at a time
 def test_more_than_two_to_the_31_elements(case, device):
     """The last planes of very many are pooled as they are by themselves."""
     enough_memory(device, 40)
@@ -248,8 +249,8 @@ def test_more_than_two_to_the_31_elements(case, device):
         assert torch.equal(everything[-3:], end)
 
 
-@everywhere
-@pytest.mark.parametrize("case", LARGE[:5], ids=lambda case: f"{case.operator} {case.name}".strip())
+@everywhere("case", LARGE[:5], LARGE[:5], case_id)
+@pytest.mark.xdist_group("large")
 def test_one_map_of_more_than_two_to_the_31_cells(case, device):
     """The last corner of a very large map is pooled as it is by itself."""
     enough_memory(device, 40)

@@ -56,7 +56,9 @@ def test_triton_names_resolve_and_all_kernels_are_in_the_table():
         f"{module.name}.{name}"
         for module in pkgutil.iter_modules(poolref.triton.__path__, "poolref.triton.")
         for name, value in vars(import_module(module.name)).items()
-        if inspect.isfunction(value) and f"{name}_backward" in vars(import_module(module.name))
+        if inspect.isfunction(value)
+        and not name.startswith("_")
+        and hasattr(import_module(module.name), f"{name}_backward")
     }
     # The means are launched for one function f or another by the files of the operators.
     assert {name for name in forwards - listed if not name.endswith(".mean_pool")} == set()

@@ -1,11 +1,14 @@
 """What is wrong is refused: each wrong argument gets the right kind of error, in words that help."""
 
+import inspect
 import math
 
 import numpy as np
 import pytest
+import torch
 from cases import OPERATORS
 
+import poolref.torch as pt
 from poolref import catalog, definition
 from poolref.numpy import (
     avg_pool,
@@ -22,6 +25,7 @@ from poolref.numpy import (
     sum_pool_backward,
 )
 from poolref.regions import Adaptive, Columns, Pyramid, Rows, Running, Whole, Window, receptive_field
+from poolref.torch import functional
 
 X = np.ones((2, 4, 5))
 G = np.ones((2, 2, 2))
@@ -213,9 +217,9 @@ PARAMETERS = {
 }
 
 
-def check(call, error, words):
+def check(call, error, words, *arguments, **named):
     with pytest.raises(error) as caught:
-        call()
+        call(*arguments, **named)
     assert type(caught.value) is error
     for word in words:
         assert word in str(caught.value)
@@ -290,3 +294,359 @@ def test_huge_arrays_are_refused_by_their_shape(operator):
     backward = catalog.resolve(operator.row.numpy + "_backward")
     check(lambda: forward(x, Window(2**17), **operator.options), ValueError, ["kernel_size", "at most 65536"])
     check(lambda: backward(G, x, Window(2), **operator.options), ValueError, ["grad_output", "(32768, 16384)"])
+
+
+# --- the torch column ------------------------------------------------------------------------------------------------
+
+T = torch.ones(2, 4, 6, 6)
+SETS, MASKS = torch.ones(2, 3, 4), torch.ones(2, 3, dtype=torch.bool)
+BOX = torch.tensor([[0, 1.0, 1.0, 3.0, 3.0]])
+PAIRS = torch.zeros(2, 4, 6, 6, dtype=torch.int64)
+
+# Arguments beyond the first with which every public function of poolref.torch.functional can be called on T or SETS.
+REST = {
+    "attention_pool": (torch.ones(4),),
+    "blur_pool": (),
+    "center_pool": (),
+    "corner_pool": (T,),
+    "gated_pool": (Window(2), torch.ones(2, 2)),
+    "hopfield_converge": (SETS, 1.0),
+    "hopfield_pool": (torch.ones(4), 1.0),
+    "hopfield_retrieve": (SETS, 1.0),
+    "max_blur_pool": (),
+    "max_unpool": (PAIRS, (8, 8)),
+    "roi_align": (BOX, 2),
+    "roi_pool": (BOX, 2),
+    "spatial_pyramid_pool": (),
+    "strip_pool": (),
+}
+OF_SETS = ("attention_pool", "hopfield_converge", "hopfield_pool", "hopfield_retrieve")
+TAKES_INTS = ("center", "corner", "max_pool", "max_unpool", "min", "pyramid", "subsample", "sum")
+
+
+def rest_of(name):
+    stem, ndim = (name[:-2], int(name[-2])) if name[-2:] in ("1d", "2d", "3d") else (name, 2)
+    if stem in REST:
+        return REST[stem], ndim
+    norm = (2,) if "lp_pool" in stem else ()
+    if stem.startswith("global_"):
+        return norm, ndim
+    if stem == name:
+        return (Window(2), *norm), ndim
+    return (*norm, 2), ndim
+
+
+@pytest.mark.parametrize("name", functional.__all__)
+def test_inputs_of_every_torch_function(name):
+    function, (rest, ndim) = getattr(functional, name), rest_of(name)
+    first = next(iter(inspect.signature(function).parameters))
+    x = SETS if name in OF_SETS else torch.ones(2, 4, *[6] * ndim)
+    assert isinstance(function(x, *rest), (torch.Tensor, tuple))  # the rest is right
+    for wrong, got in ((x + 0j, "complex64"), (x > 0, "bool"), (x.numpy(), "ndarray"), (None, "NoneType"), (1, "int")):
+        check(function, TypeError, [first, got], wrong, *rest)
+    if not any(word in name for word in TAKES_INTS):
+        check(lambda: function(x.int(), *rest), TypeError, [first, "floats", "int32"])
+    check(lambda: function(torch.ones(()), *rest), ValueError, [first, "()"])
+    if name not in ("hopfield_retrieve", "hopfield_converge"):  # no state is no question, and no error
+        empty = x[..., :0, :] if ndim > 1 else x[..., :0]
+        check(lambda: function(empty, *rest), ValueError, [first, "(2, "])
+
+
+WINDOWS = {  # kernel_size, stride, padding, dilation, ceil_mode, and what is wrong
+    "float kernel": ((2.0,), TypeError, ["kernel_size", "2.0", "int of at least 1"]),
+    "text kernel": (("2",), TypeError, ["kernel_size", "'2'", "int"]),
+    "bool kernel": ((True,), TypeError, ["kernel_size", "True", "int"]),
+    "no kernel": ((None,), TypeError, ["kernel_size", "None", "int"]),
+    "kernel 0": ((0,), ValueError, ["kernel_size", "0", "at least 1"]),
+    "negative kernel": ((-1,), ValueError, ["kernel_size", "-1", "at least 1"]),
+    "kernel of rank 4": (((2, 2, 2, 2),), ValueError, ["kernel_size", "(2, 2, 2, 2)", "1 to 3 ints"]),
+    "stride 0": ((2, 0), ValueError, ["stride", "0", "at least 1"]),
+    "float stride": ((2, 1.5), TypeError, ["stride", "1.5", "int"]),
+    "too much padding": ((2, 2, 2), ValueError, ["padding", "half of kernel_size", "(2, 2)"]),
+    "negative padding": ((2, 2, -1), ValueError, ["padding", "-1", "at least 0"]),
+    "dilation 0": ((2, 2, 0, 0), ValueError, ["dilation", "0", "at least 1"]),
+    "ceil_mode 1": ((2, 2, 0, 1, 1), TypeError, ["ceil_mode", "1", "True or False"]),
+}
+BINS = {
+    "output size 0": (0, ValueError, ["output_size", "0", "at least 1"]),
+    "negative output size": ((2, -3), ValueError, ["output_size", "(2, -3)", "at least 1"]),
+    "float output size": (2.0, TypeError, ["output_size", "2.0", "int"]),
+    "bool output size": (True, TypeError, ["output_size", "True", "int"]),
+    "output size of rank 4": ((1, 1, 1, 1), ValueError, ["output_size", "(1, 1, 1, 1)", "1 to 3"]),
+}
+REDUCERS = [row for row in catalog.OPERATORS if row.kind == "reducer"]
+
+
+def forms(row, prefix=""):
+    """The function and the module of a reducer's form with the named arguments, in 2-d."""
+    names = dict.fromkeys(("norm_type",), 2) if row.name == "lp" else {}
+    name = prefix.lower() + row.numpy.rpartition(".")[2] + "2d"
+    function, module = (
+        getattr(functional, name),
+        catalog.resolve(f"poolref.torch.{prefix.rstrip('_')}{row.torch[14:]}2d"),
+    )
+    return name, (lambda **more: function(T, **names, **more)), (lambda **more: module(**names, **more))
+
+
+@pytest.mark.parametrize("row", REDUCERS, ids=lambda row: row.name)
+@pytest.mark.parametrize("values, error, words", WINDOWS.values(), ids=WINDOWS)
+def test_windows_of_every_torch_reducer(row, values, error, words):
+    arguments = dict(zip(("kernel_size", "stride", "padding", "dilation", "ceil_mode"), values))
+    for call in forms(row)[1:]:
+        known = inspect.signature(catalog.resolve(f"{row.torch}2d")).parameters
+        if set(arguments) <= set(known) or row.name not in ("average", "lp"):
+            check(call, error, words, **arguments)
+
+
+@pytest.mark.parametrize("row", REDUCERS, ids=lambda row: row.name)
+def test_other_forms_of_every_torch_reducer(row):
+    check(lambda: forms(row)[1](kernel_size=9), ValueError, ["kernel_size=(9, 9)", "at most 6"])
+    for value, error, words in BINS.values():
+        for call in forms(row, "Adaptive_")[1:]:
+            check(call, error, words, output_size=value)
+    for call in forms(row, "Global_")[1:]:
+        check(call, TypeError, ["keepdim", "True or False", "1"], keepdim=1)
+
+
+def calls_of_numbers():
+    """Every number that shapes a reducer, in a function, a form and a module: `(name, call)`."""
+    for row in REDUCERS:
+        for name in {"lp": ("p",), "lse": ("r",), "gem": ("p", "eps"), "mixed": ("alpha",)}.get(row.name, ()):
+            reducer = getattr(functional, row.numpy.rpartition(".")[2])
+            yield row.name, name, lambda v, f=reducer, name=name: f(T, Window(2), **{name: v})
+            form = "norm_type" if row.name == "lp" else name
+            rest = {"kernel_size": 2} | ({"norm_type": 2} if row.name == "lp" else {})
+            yield row.name, form, lambda v, row=row, form=form, rest=rest: pt.create_pool(row.name, **rest | {form: v})
+
+
+@pytest.mark.parametrize(
+    "operator, name, call", list(calls_of_numbers()), ids=lambda v: v if isinstance(v, str) else ""
+)
+def test_numbers_of_torch_reducers(operator, name, call):
+    for value in (-0.5, NAN, -INF) + (() if operator == "mixed" else (0,)) + (() if operator == "lp" else (INF,)):
+        check(call, ValueError, [f"{name} must be", repr(value)], value)
+    for value in ("2", None, True, 2j):
+        check(call, TypeError, [f"{name} must be", "number", repr(value)], value)
+
+
+NET = torch.nn.Sequential(torch.nn.MaxPool2d(2))
+POOL = torch.nn.MaxPool2d
+
+
+def replace(replacements, model=NET):
+    return pt.replace_pooling(model, replacements)
+
+
+TORCH = {
+    # numbers that are tensors
+    "r that holds ints": (
+        lambda: functional.lse_pool(T, Window(2), torch.tensor(2)),
+        TypeError,
+        ["r must be a torch.Tensor of floats", "int64"],
+    ),
+    "p of too many channels": (
+        lambda: functional.gem_pool(T, Window(2), torch.ones(3, 1, 1)),
+        ValueError,
+        ["p must broadcast", "(2, 4, 1, 1)", "(3, 1, 1)"],
+    ),
+    "p of every cell": (
+        lambda: functional.gem_pool(T, Window(2), torch.ones(6, 6)),
+        ValueError,
+        ["p must broadcast", "(2, 4, 1, 1)", "(6, 6)"],
+    ),
+    "alpha that does not fit": (
+        lambda: functional.mixed_pool(T, Window(2), torch.ones(7)),
+        ValueError,
+        ["alpha must broadcast", "(2, 4, 3, 3)", "(7,)"],
+    ),
+    "a module of other channels": (lambda: pt.GeMPool2d(2, channels=3)(T), ValueError, ["p must broadcast", "(3, 1"]),
+    "channels 0": (lambda: pt.LSEPool2d(2, channels=0), ValueError, ["channels must be at least 1", "0"]),
+    "learnable 1": (lambda: pt.MixedPool2d(2, learnable=1), TypeError, ["learnable", "True or False", "1"]),
+    "average of ints": (lambda: functional.avg_pool2d(T.int(), 2), TypeError, ["input must hold floats", "int32"]),
+    "count_include_pad 1": (
+        lambda: pt.AvgPool2d(2, count_include_pad=1),
+        TypeError,
+        ["count_include_pad", "True or False", "1"],
+    ),
+    "divisor 0": (lambda: pt.AvgPool2d(2, divisor_override=0), ValueError, ["divisor_override", "at least 1", "0"]),
+    # two maps, corners, centres, strips
+    "b of another shape": (
+        lambda: functional.corner_pool(T, T[:1]),
+        ValueError,
+        ["b must have the shape of a", "(1, 4"],
+    ),
+    "b that is a number": (lambda: functional.center_pool(T, 3), TypeError, ["b must be a torch.Tensor", "int"]),
+    "no b": (lambda: pt.CornerPool()(T, None), TypeError, ["b must be a torch.Tensor", "NoneType"]),
+    "unknown corner": (lambda: functional.corner_pool(T, T, "up"), ValueError, ["corner", '"top_left"', "'up'"]),
+    "corner in capitals": (lambda: pt.CornerPool("TOP_LEFT"), ValueError, ["corner", '"top_left"', "'TOP_LEFT'"]),
+    "unknown corner of a block": (lambda: pt.CascadeCornerBlock(2, corner=1), ValueError, ["corner", "top_left", "1"]),
+    "no map": (lambda: pt.TopPool()(None), TypeError, ["input must be a torch.Tensor", "NoneType"]),
+    "a block without channels": (lambda: pt.StripBlock(0), ValueError, ["channels must be at least 1", "0"]),
+    "a block of 2.0 channels": (lambda: pt.CenterBlock(2.0), TypeError, ["channels must be an int", "2.0"]),
+    "no levels": (lambda: pt.MixedStripBlock(4, levels=()), ValueError, ["levels", "at least one int"]),
+    "a level 0": (lambda: pt.MixedStripBlock(4, levels=(2, 0)), ValueError, ["levels", "(2, 0)", "at least 1"]),
+    # pyramids
+    "levels no tuple": (lambda: pt.SpatialPyramidPool2d(3), TypeError, ["levels", "tuple of ints", "3"]),
+    "a float level": (lambda: functional.spatial_pyramid_pool2d(T, (2.0,)), TypeError, ["levels", "(2.0,)", "int"]),
+    "unknown mode": (lambda: pt.SpatialPyramidPool2d((2,), "median"), ValueError, ["mode", '"max"', "'median'"]),
+    "mode no text": (lambda: functional.spatial_pyramid_pool2d(T, (2,), 3), ValueError, ["mode", '"max"', "3"]),
+    # gates, blurs, draws, indices
+    "no weight": (lambda: functional.gated_pool(T, Window(2), None), TypeError, ["weight", "floats", "NoneType"]),
+    "weight of another shape": (
+        lambda: functional.gated_pool(T, Window(2), torch.ones(3, 3)),
+        ValueError,
+        ["weight must have the shape of the window", "(2, 2)", "(3, 3)"],
+    ),
+    "filter of 8": (lambda: pt.BlurPool2d(8), ValueError, ["filter_size must be from 1 to 7", "8"]),
+    "filter of 2.0": (lambda: pt.BlurPool1d(2.0), TypeError, ["filter_size", "2.0"]),
+    "blur with stride 0": (lambda: functional.blur_pool(T, 3, 0), ValueError, ["stride must be at least 1", "0"]),
+    "map too small to reflect": (
+        lambda: functional.blur_pool(T[..., :1], 3),
+        ValueError,
+        ["more than 1 cells", "(6, 1)"],
+    ),
+    "too much padding before a blur": (lambda: pt.MaxBlurPool2d(2, padding=2), ValueError, ["padding", "half"]),
+    "negative numbers to draw": (
+        lambda: functional.expected_pool2d(-T, 2, check_nonnegative=True),
+        ValueError,
+        ["input must hold no negative number", "-1"],
+    ),
+    "centres in padding": (lambda: pt.Subsample2d(2, 1, 1)(T), ValueError, ["centre", "padding"]),
+    "float indices": (lambda: functional.max_unpool(T, T, (8, 8)), TypeError, ["indices", "ints", "float32"]),
+    "indices of another shape": (
+        lambda: functional.max_unpool(T, PAIRS[:1], (8, 8)),
+        ValueError,
+        ["indices must have the shape of input", "(1, 4, 6, 6)"],
+    ),
+    "a shape that is an int": (lambda: functional.max_unpool(T, PAIRS, 8), TypeError, ["output_shape", "tuple", "8"]),
+    "an output size of too few axes": (
+        lambda: pt.MaxUnpool2d(2)(T, PAIRS, (8, 8, 8)),
+        ValueError,
+        ["output_size", "2 ints, or 4", "(8, 8, 8)"],
+    ),
+    # sets and queries
+    "query of other channels": (
+        lambda: functional.attention_pool(SETS, torch.ones(5)),
+        ValueError,
+        ["query", "(1, 5)"],
+    ),
+    "no query": (
+        lambda: functional.attention_pool(SETS, None),
+        TypeError,
+        ["query must be a torch.Tensor", "NoneType"],
+    ),
+    "float mask": (
+        lambda: functional.attention_pool(SETS, torch.ones(4), SETS[..., 0]),
+        TypeError,
+        ["mask must hold bools", "float32"],
+    ),
+    "mask of other cells": (
+        lambda: functional.hopfield_pool(SETS, torch.ones(4), 1.0, mask=MASKS[:, :2]),
+        ValueError,
+        ["mask must broadcast", "(2, 3)", "(2, 2)"],
+    ),
+    "beta 0": (lambda: functional.hopfield_retrieve(SETS, SETS, 0), ValueError, ["beta must be above 0", "0"]),
+    "beta NaN": (lambda: pt.HopfieldPool(4, beta=NAN), ValueError, ["beta must be above 0 and finite", "nan"]),
+    "beta text": (lambda: functional.hopfield_pool(SETS, torch.ones(4), "1"), TypeError, ["beta", "number", "'1'"]),
+    "no steps": (
+        lambda: functional.hopfield_retrieve(SETS, SETS, 1.0, 0),
+        ValueError,
+        ["steps must be at least 1", "0"],
+    ),
+    "tolerance NaN": (
+        lambda: functional.hopfield_converge(SETS, SETS, 1.0, tolerance=NAN),
+        ValueError,
+        ["tolerance must be above 0", "nan"],
+    ),
+    "heads that do not divide": (
+        lambda: pt.PMA(4, heads=3),
+        ValueError,
+        ["channels must be a multiple", "heads=3", "4"],
+    ),
+    "a set of other channels": (lambda: pt.PMA(5, heads=1)(SETS), ValueError, ["input", "(N, cells, 5)", "(2, 3, 4)"]),
+    "an empty set": (lambda: pt.HopfieldPool(4)(SETS[:, :0]), ValueError, ["input", "at least 1 cell", "(2, 0, 4)"]),
+    "a set of ints": (lambda: pt.HopfieldPool(4)(SETS.int()), TypeError, ["input", "floats", "int32"]),
+    "a mask for more sets": (
+        lambda: pt.HopfieldPool(4)(SETS[:1], MASKS),
+        ValueError,
+        ["mask must broadcast", "(1, 3)", "(2, 3)"],
+    ),
+    "size of rank 3": (lambda: pt.AttentionPool2d((2, 2, 2), 4), ValueError, ["size", "(2, 2, 2)"]),
+    "a map of other channels": (
+        lambda: pt.AttentionPool2d(2, 5, heads=1)(T),
+        ValueError,
+        ["input", "(N, 5, H, W)", "(2, 4, 6, 6)"],
+    ),
+    # boxes
+    "boxes of ints": (lambda: functional.roi_pool(T, BOX.int(), 2), TypeError, ["boxes", "floats", "int32"]),
+    "no boxes": (lambda: pt.RoIAlign(2)(T, None), TypeError, ["boxes must be a torch.Tensor", "NoneType"]),
+    "boxes of four numbers": (
+        lambda: functional.roi_align(T, BOX[:, 1:], 2),
+        ValueError,
+        ["boxes must be (K, 5)", "(1, 4)"],
+    ),
+    "boxes at NaN": (lambda: functional.roi_align(T, BOX * NAN, 2), ValueError, ["boxes must hold finite", "nan"]),
+    "boxes of a third map": (
+        lambda: functional.roi_pool(T, BOX + 2, 2),
+        ValueError,
+        ["boxes", "one of 2 images", "2.0"],
+    ),
+    "a box of half a map": (
+        lambda: functional.roi_pool(T, BOX + 0.5, 2),
+        ValueError,
+        ["boxes", "one of 2 images", "0.5"],
+    ),
+    "bins 0": (lambda: pt.RoIPool(0), ValueError, ["output_size", "at least 1", "0"]),
+    "scale NaN": (lambda: pt.RoIAlign(2, NAN), ValueError, ["spatial_scale must be above 0", "nan"]),
+    "scale text": (lambda: functional.roi_pool(T, BOX, 2, "1"), TypeError, ["spatial_scale", "number", "'1'"]),
+    "samples -1": (lambda: pt.RoIAlign(2, sampling_ratio=-1), ValueError, ["sampling_ratio", "at least 0", "-1"]),
+    "scales no tuple": (lambda: pt.AdaptiveFeaturePool(2, 3), ValueError, ["scales must be a tuple", "3"]),
+    "levels no maps": (
+        lambda: pt.AdaptiveFeaturePool(2, (1.0,))(None, BOX),
+        ValueError,
+        ["levels must hold 1", "None"],
+    ),
+    "levels of other channels": (
+        lambda: pt.AdaptiveFeaturePool(2, (1.0, 0.5))([T, T[:, :2]], BOX),
+        ValueError,
+        ["levels must all have 4 channels", "(2, 2, 6, 6)"],
+    ),
+    # by name
+    "unknown name": (lambda: pt.create_pool("softmax"), ValueError, ["name must be one of max", "'softmax'"]),
+    "name no text": (lambda: pt.create_pool(None), TypeError, ["name must be a str", "None"]),
+    "unknown form": (lambda: pt.create_pool("adaptive_corner"), ValueError, ["must be a reducer", "'corner'"]),
+    "ndim 4": (lambda: pt.create_pool("soft", 4, kernel_size=2), ValueError, ["ndim must be 1, 2 or 3", "4"]),
+    "ndim of another operator": (lambda: pt.create_pool("strip", 1), ValueError, ["ndim=1", "(2,)"]),
+    "unknown argument": (lambda: pt.create_pool("gem", kernel=2), TypeError, ["kernel"]),
+    "no argument": (lambda: pt.create_pool("gem"), TypeError, ["kernel_size"]),
+    "no model": (lambda: replace({POOL: "soft"}, None), TypeError, ["model must be a module", "None"]),
+    "replacements no dict": (lambda: replace("soft"), TypeError, ["replacements must be a dict", "'soft'"]),
+    "key no class": (lambda: replace({"MaxPool2d": "soft"}), TypeError, ["keys of replacements", "'MaxPool2d'"]),
+    "key no pooling": (lambda: replace({torch.nn.Conv2d: "soft"}), ValueError, ["keys of replacements", "Conv2d"]),
+    "unknown replacement": (lambda: replace({POOL: "best"}), ValueError, ["name must be one of max", "'best'"]),
+    "replacement no text": (lambda: replace({POOL: 3}), TypeError, ["values of replacements", "names", "3"]),
+    "pair without a dict": (lambda: replace({POOL: ("soft", 3)}), TypeError, ["values of replacements", "('soft', 3)"]),
+    "replacement with an unknown argument": (lambda: replace({POOL: ("soft", {"beta": 1})}), TypeError, ["beta"]),
+}
+
+
+@pytest.mark.parametrize("call, error, words", TORCH.values(), ids=TORCH)
+def test_torch(call, error, words):
+    check(call, error, words)
+
+
+BLOCKS = {
+    "StripBlock": pt.StripBlock(4),
+    "MixedStripBlock": pt.MixedStripBlock(4),
+    "CenterBlock": pt.CenterBlock(4, 2),
+    "CornerBlock": pt.CornerBlock(4, 2),
+    "CascadeCornerBlock": pt.CascadeCornerBlock(4, 2),
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+def test_inputs_of_torch_blocks(block):
+    check(lambda: block(T.int()), TypeError, ["input", "floats", "int32"])
+    check(lambda: block(None), TypeError, ["input", "NoneType"])
+    for wrong in (T[0], T[:, :3], T[:, :, :0], T[0, 0]):
+        check(block, ValueError, ["input must have the shape (N, 4, H, W)", str(tuple(wrong.shape))], wrong)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from poolref.regions import (
     Adaptive,
+    Box,
     Columns,
     Pyramid,
     Regions,
@@ -115,7 +116,7 @@ def region_max(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
         return _running_max(x, regions)
     if isinstance(regions, Window):
         return window_max(x, regions, return_indices=True)
-    if not x.is_floating_point():
+    if isinstance(regions, Box) or not x.is_floating_point():
         return _max_of_cells(x, regions)
     n, size = regions.ndim, regions.output_shape(_spatial(x, regions))
     return _on_maps(lambda maps: ADAPTIVE_MAX_POOL[n - 1](maps, size, True), x, n)
@@ -139,7 +140,7 @@ def region_sum(x: Tensor, regions: Regions) -> Tensor:
 def region_mean(x: Tensor, regions: Regions) -> Tensor:
     """The mean over the cells of every region; padding takes no part."""
     n, spatial = regions.ndim, _spatial(x, regions)
-    if isinstance(regions, Window | Running):
+    if isinstance(regions, Window | Running | Box):
         return region_sum(x, regions) / region_counts(regions, spatial, x)
     size = regions.output_shape(spatial)
     return _on_maps(lambda maps: ADAPTIVE_AVG_POOL[n - 1](maps, size), x, n)
@@ -224,10 +225,10 @@ def _cells_along(x: Tensor, dim: int, regions: Regions, axis: int, spatial: tupl
         extent = d * (k - 1) + 1
         behind = (len(spans) - 1) * s + extent - p - n
         return F.pad(x, [0, 0] * (-dim - 1) + [p, behind], value=fill).unfold(dim, extent, s)[..., ::d]
-    if len(spans) == 1:  # the whole axis
+    if spans == (range(n),):  # the whole axis
         return x.unsqueeze(x.ndim + dim).movedim(dim, -1)
-    longest = max(len(span) for span in spans)
-    if longest == 1 and len(spans) == n:  # every cell by itself
+    longest = max(1, *map(len, spans))
+    if spans == tuple(range(i, i + 1) for i in range(n)):  # every cell by itself
         return x.unsqueeze(-1)
     positions = torch.tensor([[*span] + [n] * (longest - len(span)) for span in spans], device=x.device)
     return F.pad(x.movedim(dim, -1), [0, 1], value=fill)[..., positions].movedim(-2, dim - 1)

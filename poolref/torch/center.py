@@ -6,12 +6,16 @@ this name to taking the cell in the middle of a window; that is `subsample`.)
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from poolref.regions import Columns, Rows, check_same_shape
 from poolref.torch.blocks import TwoBranchBlock
 from poolref.torch.core import check_numbers
+from poolref.torch.cuda import runs_kernels
 from poolref.torch.max import max_pool
+from poolref.torch.operators import operator
+from poolref.torch.sweeps import empty_like
 
 
 def center_pool(a: Tensor, b: Tensor | None = None) -> Tensor:
@@ -33,10 +37,48 @@ def center_pool(a: Tensor, b: Tensor | None = None) -> Tensor:
     Source: duan2019.
     """
     b = a if b is None else b
-    check_numbers(a, Rows())
-    check_numbers(b, Columns())
+    check_numbers(a, Rows(), "a")
+    check_numbers(b, Columns(), "b")
     check_same_shape("b", b.shape, "a", a.shape)
+    if runs_kernels(a) and b.dtype == a.dtype and b.device == a.device:
+        # The compilers want each tensor once.
+        return _center_maps(a, b.view_as(b) if b is a else b)
     return max_pool(a, Rows()) + max_pool(b, Columns())
+
+
+def _run(a: Tensor, b: Tensor, training: bool) -> tuple[Tensor, ...]:
+    from poolref.triton.center import center_pool
+
+    results = center_pool(a, b, training)
+    return results if training else (*results, *(a.new_empty(0, dtype=torch.uint8) for _ in range(2)))
+
+
+def _fake(a: Tensor, b: Tensor, training: bool) -> tuple[Tensor, ...]:
+    y = empty_like(a, a.shape[-2:])
+    if not training:
+        return y, *(a.new_empty(0, dtype=torch.uint8) for _ in range(2))
+    height, width = a.shape[-2:]
+    of_rows, of_columns = empty_like(a, (height, 1)), empty_like(a, (1, width))
+    types = [torch.uint8 if cells <= 256 else torch.int32 for cells in (width, height)]
+    return y, of_rows.to(types[0]), of_columns.to(types[1])
+
+
+def _run_backward(grad: Tensor, of_rows: Tensor, of_columns: Tensor) -> tuple[Tensor, Tensor]:
+    from poolref.triton.center import center_pool_backward
+
+    return center_pool_backward(grad, of_rows, of_columns)
+
+
+# On a GPU this is one step, which keeps the cell that each row's and each column's maximum came from.
+_center_maps = operator(
+    "center_maps(Tensor a, Tensor b, bool training) -> (Tensor y, Tensor of_rows, Tensor of_columns)",
+    "center_maps_backward(Tensor grad, Tensor of_rows, Tensor of_columns) -> (Tensor a, Tensor b)",
+    _run,
+    _run_backward,
+    _fake,
+    lambda grad, of_rows, of_columns: tuple(empty_like(of_rows, grad.shape[-2:]).to(grad.dtype) for _ in range(2)),
+    linear=lambda a, b, of_rows, of_columns: a.gather(-1, of_rows.long()) + b.gather(-2, of_columns.long()),
+)
 
 
 class CenterPool2d(nn.Module):

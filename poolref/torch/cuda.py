@@ -17,7 +17,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Regions, Window
+from poolref.regions import Adaptive, Columns, Regions, Rows, Whole, Window
+from poolref.torch.core import region_max
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import empty_like
 
@@ -57,8 +58,16 @@ def triton_function(files: Mapping[type[Regions], str], regions: Regions, name: 
 
 # --- maxima, minima, means and sums, for which torch has operators on every other device -----------------------------
 
-MAX = {Window: "max", Adaptive: "max"}
-AVERAGE = {Window: "average", Adaptive: "average"}
+LINES = {Whole: "whole", Rows: "whole", Columns: "whole"}
+MAX = {Window: "max", Adaptive: "max", **LINES}
+AVERAGE = {Window: "average", Adaptive: "average", **LINES}
+
+
+def largest_of(x: Tensor, regions: Regions, smallest: bool = False) -> Tensor:
+    """The largest, or smallest, value of every region of a kind that `MAX` names."""
+    spatial = x.shape[x.ndim - regions.ndim :]
+    few = isinstance(regions, Window | Adaptive) or prod(spatial) <= 256 * prod(regions.output_shape(spatial))
+    return (max_windows if few else max_lines)(x, regions, smallest)
 
 
 def _max(x, regions, smallest, training):
@@ -82,8 +91,10 @@ def _chosen(x, choice, regions, spatial):
     return torch.where(there, x.flatten(-n).gather(-1, index.flatten(-n)).view(index.shape), 0)
 
 
-def _flat_index(choice: Tensor, regions: Window | Adaptive, spatial: Sequence[int]) -> tuple[Tensor, Tensor]:
+def _flat_index(choice: Tensor, regions: Regions, spatial: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Where in its map each chosen tap lies, and whether it does."""
+    if type(regions) in LINES:
+        regions = Adaptive(regions.output_shape(spatial))
     n, taps = len(spatial), choice.long()
     index, there, step = torch.zeros_like(taps), torch.ones_like(taps, dtype=torch.bool), 1
     for axis in reversed(range(n)):
@@ -112,6 +123,60 @@ max_windows = operator(
     _max_fake,
     lambda grad, choice, regions, spatial: empty_like(choice, spatial).to(grad.dtype),
     linear=_chosen,
+)
+
+
+def _max_line(x, regions, smallest):
+    return _max(x, regions, smallest, False)[0]
+
+
+def _choices(x, regions, smallest):
+    return triton_function(MAX, regions, "max_pool")(x, regions, True, smallest)[1]
+
+
+def _max_line_backward(grad, x, regions, smallest):
+    return triton_function(MAX, regions, "max_pool_backward_again")(grad, x, regions, smallest)
+
+
+def _chosen_of_line(x, of_x, regions, smallest):
+    return _chosen(x, _choices(of_x, regions, smallest), regions, tuple(x.shape[x.ndim - regions.ndim :]))
+
+
+# Of lines with more cells than a byte can tell apart, the map is kept, and the choices are found again.
+max_lines = operator(
+    "max_lines(Tensor x, int[] regions, bool smallest) -> Tensor y",
+    "max_lines_backward(Tensor grad, Tensor x, int[] regions, bool smallest) -> Tensor x",
+    _max_line,
+    _max_line_backward,
+    linear=_chosen_of_line,
+)
+
+
+def _scan(x, running):
+    from poolref.triton.corner import running_max
+
+    return running_max(x, running.direction)
+
+
+def _scan_backward(grad, x, running):
+    from poolref.triton.corner import running_max_backward
+
+    return running_max_backward(grad, x, running.direction)
+
+
+def _met(x, of_x, running):
+    """The cells of `x` that the running maxima of another map come from."""
+    winners = region_max(of_x, running)[1]
+    return x.flatten(-2).gather(-1, winners.flatten(-2)).view(winners.shape)
+
+
+# The runs of equal maxima are found again from the map, so that their values need not be kept.
+scan_max = operator(
+    "scan_max(Tensor x, int[] regions) -> Tensor y",
+    "scan_max_backward(Tensor grad, Tensor x, int[] regions) -> Tensor x",
+    _scan,
+    _scan_backward,
+    linear=_met,
 )
 
 

@@ -17,7 +17,7 @@ from poolref.torch.core import (
     region_max,
     window_max,
 )
-from poolref.torch.cuda import MAX, max_windows, runs_kernels
+from poolref.torch.cuda import MAX, largest_of, runs_kernels, scan_max
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -68,7 +68,9 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
     if return_indices:
         return region_max(input, regions)
     if runs_kernels(input, regions, MAX):
-        return max_windows(input, regions, False)
+        return largest_of(input, regions)
+    if isinstance(regions, Running) and runs_kernels(input):
+        return scan_max(input, regions)
     if isinstance(regions, Running) and input.is_cpu:
         return running_max(input, regions)
     if not isinstance(regions, Window):

@@ -22,7 +22,7 @@ from torch import Tensor
 from poolref.regions import Columns, Rows
 from poolref.triton import whole
 from poolref.triton.corner import exceeds, larger
-from poolref.triton.launch import THREADS, Maps, as_maps, launch, like
+from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
 from poolref.triton.strip import tile_at
 from poolref.triton.windows import place
 
@@ -130,15 +130,12 @@ def center_pool(a: Tensor, b: Tensor, choices: bool = False) -> tuple[Tensor, ..
     if choices:
         of_rows = y.new_empty((*a.shape[:-2], height, 1), dtype=_index_type(width))
         of_columns = y.new_empty((*a.shape[:-2], 1, width), dtype=_index_type(height))
-    first, second, target = as_maps(2, a, b, y)
+    first, second, target = as_maps(2, _near(a), _near(b), y)
     tile, blocks, warps = _tile(target)
     launch(
         center_forward, (blocks,), a.device, warps,
         a=first.tensor, b=second.tensor, y=y, of_rows=of_rows, of_columns=of_columns, planes=target.planes,
-        a_image=first.image_stride, a_plane=first.plane_stride,
-        b_image=second.image_stride, b_plane=second.plane_stride,
-        y_image=target.image_stride, y_plane=target.plane_stride,
-        A=first.layout, B=second.layout, Y=target.layout, CHOICES=choices, **tile,
+        **layouts(a=first, b=second, y=target), CHOICES=choices, **tile,
     )  # fmt: skip
     return (y, of_rows, of_columns) if choices else (y,)
 
@@ -152,13 +149,12 @@ def center_pool_backward(grad: Tensor, of_rows: Tensor, of_columns: Tensor) -> t
             whole.max_pool_backward(whole.avg_pool(grad, Rows(), 1), of_rows, Rows(), spatial),
             whole.max_pool_backward(whole.avg_pool(grad, Columns(), 1), of_columns, Columns(), spatial),
         )
-    given, target = as_maps(2, grad, a_grad)
+    given, target = as_maps(2, _near(grad), a_grad)
     tile, blocks, warps = _tile(target)
     launch(
         center_backward, (blocks,), grad.device, warps,
-        grad=given.tensor, of_rows=of_rows, of_columns=of_columns, a_grad=a_grad, b_grad=b_grad, planes=target.planes,
-        g_image=given.image_stride, g_plane=given.plane_stride,
-        x_image=target.image_stride, x_plane=target.plane_stride, G=given.layout, X=target.layout, **tile,
+        grad=given.tensor, of_rows=of_rows.contiguous(), of_columns=of_columns.contiguous(),
+        a_grad=a_grad, b_grad=b_grad, planes=target.planes, **layouts(g=given, x=target), **tile,
     )  # fmt: skip
     return a_grad, b_grad
 
@@ -166,6 +162,11 @@ def center_pool_backward(grad: Tensor, of_rows: Tensor, of_columns: Tensor) -> t
 def _has_whole_planes(y: Tensor) -> bool:
     """Whether the planes of a result lie one after the other in memory, and a program can hold its rows."""
     return y.is_contiguous() and y.shape[-1] <= LONGEST
+
+
+def _near(x: Tensor) -> Tensor:
+    """A map whose rows and columns lie so close that 32 bits count the numbers between them: `x`, or a copy."""
+    return x if all(n * step < 2**31 for n, step in zip(x.shape[-2:], x.stride()[-2:])) else x.contiguous()
 
 
 def _index_type(cells: int) -> torch.dtype:
@@ -177,7 +178,9 @@ def _tile(maps: Maps) -> tuple[dict, int, int]:
     _, height, width = (triton.next_power_of_2(n) for n in maps.sizes)
     cells = max(4 * THREADS * 16 // maps.tensor.element_size(), width)
     rows = min(height, cells // width)
-    planes = min(triton.next_power_of_2(max(maps.planes, 1)), cells // (width * rows))
+    planes = cells // (width * rows)
+    while planes > max(1, min(maps.planes, maps.together)):
+        planes //= 2
     warps = max(1, planes * rows * width * maps.tensor.element_size() // (16 * THREADS))
     blocks = maps.images * triton.cdiv(maps.planes, planes)
     return {"U": min(4, height // rows), "BP": planes, "BH": rows, "BW": width}, blocks, warps

@@ -23,7 +23,7 @@ import triton.language as tl
 from torch import Tensor
 
 from poolref.regions import CORNERS, Running
-from poolref.triton.launch import THREADS, Maps, as_maps, launch, like
+from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
 from poolref.triton.windows import place, plane
 
 STEPS = 8  # cells of a group, unless a group is what lies side by side in 16 bytes
@@ -307,12 +307,7 @@ def running_max_backward(grad: Tensor, x: Tensor, direction: str) -> Tensor:
     launch(
         running_backward, grid, x.device, warps,
         grad=given.tensor, x=source.tensor, y=maxima.tensor, x_grad=x_grad, planes=source.planes,
-        g_image=given.image_stride, g_plane=given.plane_stride,
-        x_image=source.image_stride, x_plane=source.plane_stride,
-        y_image=maxima.image_stride, y_plane=maxima.plane_stride,
-        t_image=target.image_stride, t_plane=target.plane_stride,
-        G=given.layout, X=source.layout, Y=maxima.layout, T=target.layout,
-        AXIS=running.axis + 1, REVERSE=running.reverse, **tile,
+        **layouts(g=given, x=source, y=maxima, t=target), AXIS=running.axis + 1, REVERSE=running.reverse, **tile,
     )  # fmt: skip
     return x_grad
 
@@ -341,9 +336,7 @@ def _forward(x: Maps, b: Maps, y: Maps, running: Running, plus: str) -> None:
     launch(
         running_forward, grid, x.tensor.device, warps,
         x=x.tensor, b=b.tensor, y=y.tensor, planes=x.planes,
-        x_image=x.image_stride, x_plane=x.plane_stride, b_image=b.image_stride, b_plane=b.plane_stride,
-        y_image=y.image_stride, y_plane=y.plane_stride, X=x.layout, B=b.layout, Y=y.layout, PLUS=plus,
-        AXIS=running.axis + 1, REVERSE=running.reverse, **tile,
+        **layouts(x=x, b=b, y=y), PLUS=plus, AXIS=running.axis + 1, REVERSE=running.reverse, **tile,
     )  # fmt: skip
 
 
@@ -371,6 +364,8 @@ def _tile(x: Maps, running: Running, whole_rows: bool = False) -> tuple[dict, tu
         if name not in tile:
             tile[name] = min(triton.next_power_of_2(max(sizes[name], 1)), left)
             left //= tile[name]
+    while tile["BP"] > max(1, x.together):
+        tile["BP"] //= 2
     warps = min(max(prod(tile.values()) // of_thread // THREADS, 1), 16)
     tile |= {"V": v, "S": steps, "CHUNKS": triton.cdiv(groups, tile[along])}
     tile["BLOCKS"] = triton.cdiv(sizes[across], tile[across])

@@ -4,8 +4,8 @@ import torch
 from harness import expect
 
 import poolref.numpy as reference
-from poolref.regions import Window
-from poolref.triton import average, max, soft
+from poolref.regions import Running, Window
+from poolref.triton import average, center, corner, max, soft
 
 STEP = 2**29  # from one index to the next; four steps need 64 bits
 
@@ -37,3 +37,17 @@ def main():
             expect(soft.soft_pool(x, regions), reference.soft_pool(exact, regions), f"soft {where}", 8e-3)
             expected = reference.soft_pool_backward(exact_grad, exact, regions)
             expect(soft.soft_pool_backward(grad, x, regions), expected, f"soft backward {where}", 8e-3)
+        grad, exact_grad = far((1, 5, 5, 5), axis, 5000)
+        for direction in ("up", "right"):
+            expected = reference.max_pool(exact, Running(direction))
+            expect(corner.running_max(x, direction), expected, f"running {direction} axis {axis}")
+            expected = reference.max_pool_backward(exact_grad, exact, Running(direction))
+            x_grad = corner.running_max_backward(grad, x, direction)
+            expect(x_grad, expected, f"running backward {direction} axis {axis}")
+        expected = reference.corner_pool(exact, exact_grad, "top_left")
+        expect(corner.corner_pool(x, grad, "top_left"), expected, f"corner axis {axis}", 8e-3)
+        y, *choices = center.center_pool(x, grad, choices=True)
+        expect(y, reference.center_pool(exact, exact_grad), f"center axis {axis}", 8e-3)
+        expected = reference.center_pool_backward(exact_grad, exact, exact)
+        x_grad, _ = center.center_pool_backward(grad, *choices)
+        expect(x_grad, expected[0], f"center backward axis {axis}")

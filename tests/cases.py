@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from poolref import catalog, definition
-from poolref.regions import Adaptive, Columns, Pyramid, Regions, Rows, Running, Whole, Window
+from poolref.regions import Adaptive, Box, Columns, Pyramid, Regions, Rows, Running, Whole, Window
 
 # --- maps and regions: every kind of regions, in 1 to 3 dimensions, each on a map that makes it show its edges -------
 
@@ -71,6 +71,11 @@ MAPS: tuple[tuple[tuple[int, ...], Regions], ...] = (
     ((3, 4, 5), Adaptive((2, 3, 4))),
     ((3, 2, 4), Whole(ndim=3)),
     ((3, 4, 2), Pyramid((2, 1), ndim=3)),
+    ((7,), Box((1,), (5,), (2,))),
+    ((5, 6), Box((1, 2), (3, 4), (2, 3))),
+    ((5, 6), Box((-2, 3), (5, 7), (3, 2))),  # over two edges
+    ((4, 5), Box((-6, 2), (4, 2), (2, 2))),  # outside: no bin has a cell
+    ((3, 4, 5), Box((0, 1, -1), (2, 3, 9), (2, 1, 3))),
 )
 
 # One map of each kind, where the values or the layout matter more than the edges.
@@ -86,6 +91,7 @@ FEW_MAPS: tuple[tuple[tuple[int, ...], Regions], ...] = (
     ((5, 6), Columns()),
     ((5, 6), Running("up")),
     ((5, 6), Running("right")),
+    ((5, 6), Box((-1, 2), (5, 4), (2, 3))),
     ((4, 4, 3), Window(2, ndim=3)),
 )
 

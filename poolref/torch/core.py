@@ -141,7 +141,8 @@ def region_mean(x: Tensor, regions: Regions) -> Tensor:
     """The mean over the cells of every region; padding takes no part."""
     n, spatial = regions.ndim, _spatial(x, regions)
     if isinstance(regions, Window | Running | Box):
-        return region_sum(x, regions) / region_counts(regions, spatial, x)
+        wide = widen(x)
+        return (region_sum(wide, regions) / region_counts(regions, spatial, wide)).to(x.dtype)
     size = regions.output_shape(spatial)
     return _on_maps(lambda maps: ADAPTIVE_AVG_POOL[n - 1](maps, size), x, n)
 

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from poolref.regions import Regions, check_positive
+from poolref.regions import Adaptive, Regions, Window, check_positive
 from poolref.torch.core import check_floats, level_by_level
 from poolref.torch.forms import (
     AdaptivePool,
@@ -121,7 +121,8 @@ def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, p: float | Tenso
     return cells_grad, torch.where(n == 0, 0, grad * slope).squeeze(-1)
 
 
-_gem_pool = mean_kernel("gem_pool", _forward, _backward, _of_cells, _cells_backward)
+_TRITON = {Window: "gem", Adaptive: "gem"}
+_gem_pool = mean_kernel("gem_pool", _forward, _backward, _of_cells, _cells_backward, triton=_TRITON)
 
 
 _OWN = ("p", "eps")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Regions, Whole, check_norm_type
+from poolref.regions import Adaptive, Regions, Whole, Window, check_norm_type
 from poolref.torch.core import check_floats, level_by_level, region_max
 from poolref.torch.forms import (
     AdaptivePool,
@@ -118,7 +118,8 @@ def _cells_backward(grad: Tensor, cells: Tensor, p: float) -> Tensor:
     return grad * cells.sign() * torch.where((cells == 0) | (y == 0), 0, ratio)
 
 
-_lp_pool = kernel("lp_pool", _forward, _backward, _of_cells, _cells_backward, fill=0)
+_TRITON = {Window: "lp", Adaptive: "lp"}
+_lp_pool = kernel("lp_pool", _forward, _backward, _of_cells, _cells_backward, fill=0, triton=_TRITON)
 
 
 def _lp_pool_windows(

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from poolref.regions import Regions, check_positive
+from poolref.regions import Adaptive, Regions, Window, check_positive
 from poolref.torch.core import check_floats, level_by_level
 from poolref.torch.forms import (
     AdaptivePool,
@@ -116,7 +116,8 @@ def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, r: float | Tenso
     return grad * w, torch.where(largest.squeeze(-1).isinf(), 0, grad.squeeze(-1) * slope)
 
 
-_lse_pool = mean_kernel("lse_pool", _forward, _backward, _of_cells, _cells_backward)
+_TRITON = {Window: "lse", Adaptive: "lse"}
+_lse_pool = mean_kernel("lse_pool", _forward, _backward, _of_cells, _cells_backward, triton=_TRITON)
 
 
 _OWN = ("r",)

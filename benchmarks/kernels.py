@@ -27,9 +27,14 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from benchmarks.work import label
-from poolref.regions import Adaptive, Regions, Window
+from poolref.regions import Adaptive, Regions, Rows, Running, Window
 from poolref.triton import average as average_kernels
 from poolref.triton import blur as blur_kernels
+from poolref.triton import gem as gem_kernels
+from poolref.triton import lp as lp_kernels
+from poolref.triton import lse as lse_kernels
+from poolref.triton import center as center_kernels
+from poolref.triton import corner as corner_kernels
 from poolref.triton import max as max_kernels
 from poolref.triton import roi as roi_kernels
 from poolref.triton import soft as soft_kernels
@@ -48,7 +53,9 @@ TYPES = {
 }
 
 STEM, LAST = (32, 64, 112, 112), (32, 2048, 7, 7)
-K2S2, K3S2P1, K3S1P1 = Window(2), Window(3, 2, 1), Window(3, 1, 1)
+HEADS = (8, 128, 128, 128), (8, 128, 64, 64)  # where corners and centers are looked for
+ALIGNED = STEM, *HEADS  # whose rows start at multiples of 16 bytes
+K2S2, K3S2P1, K3S1P1, UP = Window(2), Window(3, 2, 1), Window(3, 1, 1), Running("up")
 
 # Instructions an output that leave a kernel bound by memory at 4.3 TB/s, for forward passes in bfloat16.
 BUDGET = {"k2s2": 86, "k3s2p1": 78, "k3s1p1": 39}
@@ -56,6 +63,10 @@ BUDGET = {"k2s2": 86, "k3s2p1": 78, "k3s1p1": 39}
 # Why a kernel is over its budget, or reads less than 16 bytes at a time where rows would let it.  One that does so
 # without being listed here fails a test.
 REASONS = {
+    ("gem", "k3s2p1"): "a logarithm and an exponential of each tap, nine for each output, for an exponent that is learned",
+    ("lp", "k3s1p1"): "scaled by its own largest value, a cell is raised to a power for each region it lies in",
+    ("lse", "k2s2"): "the digits that a small r leaves of exp(r x) - 1 take eight instructions for each cell",
+    ("lse", "k3s2p1"): "the digits that a small r leaves of exp(r x) - 1 take eight instructions for each tap",
     ("max training", "k3s1p1"): "remembering which cell was largest takes two instructions more for each comparison",
     ("max blur", "k3s2p1"): "nine maxima of four cells for each output, which rows and columns share in part",
     ("soft", "k2s2"): "three instructions for each cell keep infinities right",
@@ -63,6 +74,7 @@ REASONS = {
     ("soft", "k3s2p1"): "one exponential for each tap, nine for each output",
 }
 NARROW = {
+    "mean_backward": "narrow loads: its tiles are small because a cell needs much of each of its regions",
     "soft_backward": "narrow loads: its tiles were made smaller because wider ones spilled registers",
     "blur_backward": "narrow loads: its tiles were made smaller because wider ones need 200 registers",
 }
@@ -122,6 +134,32 @@ def _align_training(x: Tensor, grad: Tensor, regions: Adaptive) -> None:
     roi_kernels.roi_align_backward(y, image, corners, 2, True, len(x), x.shape[2:])
 
 
+def _running_training(x: Tensor, grad: Tensor, regions: Running) -> None:
+    corner_kernels.running_max(x, regions.direction)
+    corner_kernels.running_max_backward(grad, x, regions.direction)
+
+
+def _center_training(x: Tensor, grad: Tensor, regions: Rows) -> None:
+    _, *choices = center_kernels.center_pool(x, x, choices=True)
+    center_kernels.center_pool_backward(x, *choices)
+
+
+def _gem_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
+    p = x.new_empty((x.shape[1], 1, 1), dtype=torch.float32)  # learned by each channel
+    gem_kernels.gem_pool(x, regions, p, 1e-6)
+    gem_kernels.gem_pool_backward(grad, x, regions, p, True, 1e-6)
+
+
+def _lp_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
+    lp_kernels.lp_pool(x, regions, 2)
+    lp_kernels.lp_pool_backward(grad, x, regions, 2)
+
+
+def _lse_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
+    lse_kernels.lse_pool(x, regions, 10)
+    lse_kernels.lse_pool_backward(grad, x, regions, 10, False)
+
+
 # What each operator is compiled for: regions, shape and, unless it is NCHW, layout.
 WINDOWS = (
     (K2S2, STEM),
@@ -141,7 +179,17 @@ CALLS: dict[str, tuple[Callable, tuple]] = {
     "soft": (_soft_training, WINDOWS),
     "blur": (_blur_training, FILTERS),
     "max blur": (_max_blur_training, FILTERS),
+    "running": (_running_training, ((UP, HEADS[0]), (Running("left"), HEADS[0]), (UP, HEADS[1]))),
+    "corner": (
+        lambda x, grad, regions: corner_kernels.corner_pool(x, x, "top_left"),
+        ((UP, HEADS[0]), (UP, HEADS[0], "channels_last"), (UP, HEADS[1])),
+    ),
+    "center": (lambda x, grad, regions: center_kernels.center_pool(x, x), ((Rows(), HEADS[0]), (Rows(), HEADS[1]))),
+    "center training": (_center_training, ((Rows(), HEADS[0]), (Rows(), HEADS[1]))),
     "roi align": (_align_training, ((Adaptive(7), (4, 256, 50, 68)),)),
+    "gem": (_gem_training, ((K2S2, STEM), (K3S2P1, STEM))),
+    "lp": (_lp_training, ((K2S2, STEM), (K3S1P1, STEM))),
+    "lse": (_lse_training, ((K2S2, STEM), (K3S2P1, STEM))),
 }
 
 
@@ -168,7 +216,7 @@ def compiled(case: Case) -> Iterator[dict]:
         in_budget = row["kernel"].endswith("forward") and row["dtype"] == "bfloat16" and row["shape"] == list(STEM)
         budget = BUDGET.get(row["regions"]) if in_budget else None
         over = budget is not None and row["instructions"] > budget
-        narrow = row["shape"] == list(STEM) and (row["load"] < 16 or row["store"] < 8)
+        narrow = case.shape in ALIGNED and (row["load"] < 16 or row["store"] < 8)
         reasons = [REASONS.get((case.name, row["regions"]), "") if over else "", NARROW.get(row["kernel"], "") * narrow]
         yield row | {"budget": budget, "narrow": narrow, "reason": "; ".join(filter(None, reasons))}
 
@@ -231,7 +279,7 @@ def markdown(report: dict) -> str:
         f"By `python -m benchmarks.kernels`, for sm_90, by Triton {report['triton']}; no GPU was used, no time taken.",
         "Instructions are those of all threads of the grid for each cell that the kernel writes. Load and store are",
         "the widest, in bytes; spills, shared memory in bytes. A budget leaves a kernel bound by memory at 4.3 TB/s.",
-        "Rows of 7, 17 or 19 cells start at odd addresses, which no wide load can read.",
+        "Rows of 7, 17 or 19 cells start at odd addresses, which no wide load can read. What is in a loop counts once.",
         "",
         f"| {' | '.join(columns)} |",
         f"|{' --- |' * len(columns)}",

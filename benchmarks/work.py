@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from poolref.regions import Adaptive, Pyramid, Regions, Running, Whole, Window
+from poolref.regions import Adaptive, Pyramid, Regions, Rows, Running, Whole, Window
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,8 @@ def label(regions: Regions) -> str:
             return "pyramid " + ",".join(map(str, levels))
         case Running(direction=direction):
             return f"running {direction}"
+        case Rows():
+            return "rows"
     raise ValueError(f"regions must be one of the kinds listed in benchmarks.work.label, got {regions!r}")
 
 

@@ -16,6 +16,7 @@ from math import prod
 
 import numpy as np
 
+from poolref.numpy.scans import running_max, running_max_backward
 from poolref.regions import Pyramid, Regions, Running, Window, check_grad_shape, check_regions, check_spatial
 
 BLOCK_CELLS = 200_000  # cells in a block of planes: as float32, with its temporaries, about 1 MiB
@@ -33,6 +34,7 @@ class Grid:
         self._axes = range(-len(spatial_shape), 0)
         self._busy_axes = [axis for axis in self._axes if not self._is_untouched(axis)]
         self._taps = {axis: self._find_taps(axis) for axis in self._busy_axes}
+        self._steps = {axis: self._find_steps(axis, taps) for axis, taps in self._taps.items() if taps is not None}
 
     # The sweeps take the vertical axis first where the order is free: whole rows lie together in memory, and the
     # slower, strided pass along them then has less to do.
@@ -44,6 +46,11 @@ class Grid:
     def sum(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """The sum over every region."""
         return self._sweep(lambda x, axis, out: self._reduce(np.add, x, axis, 0, out), x, out)
+
+    def fetch(self, x: np.ndarray) -> np.ndarray:
+        """`x`, or a copy where windows leave rows out: memory arrives faster in one go than every other row."""
+        skips = isinstance(self.regions, Window) and any(s > 1 for s in self.regions.stride[:-1])
+        return x.copy() if skips else x
 
     def spread(self, g: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """The transpose of `sum`: every cell receives the sum of `g` over the regions it lies in."""
@@ -111,6 +118,12 @@ class Grid:
         np.add.at(flat, (index + offsets.reshape(-1, *(1,) * (g.ndim - 1))).reshape(-1), g.reshape(-1))
         if not np.shares_memory(flat, out):
             out[...] = flat.reshape(out.shape)
+
+    def max_backward(self, g: np.ndarray, x: np.ndarray, out: np.ndarray) -> None:
+        """Add every `g` to the cell of `out` that the maximum of `x` over its region comes from."""
+        r = self.regions
+        if not isinstance(r, Running) or not running_max_backward(g, x, r.axis - 2, r.reverse, out):
+            self.scatter(g, self.argmax(x)[1], out)
 
     def strips(self, planes: Sequence[int]) -> Iterator[tuple[int, slice, Strip]]:
         """For every plane named, and for a few output rows at a time: the plane, the rows, and their cells."""
@@ -204,15 +217,23 @@ class Grid:
             return None
         return self.regions.taps(axis, n)
 
+    def _find_steps(self, axis: int, taps: tuple[tuple[slice, slice], ...]) -> tuple[list[slice], list]:
+        """The inputs of up to two taps that all outputs have, with which to begin, and all other taps."""
+        everywhere = slice(0, self.output_shape[axis])
+        first = [inputs for outputs, inputs in taps if outputs == everywhere][:2]
+        return first, [(outputs, inputs) for outputs, inputs in taps if outputs != everywhere or inputs not in first]
+
     def _window_axis(self, axis: int) -> tuple[int, int, int, int]:
         w = self.regions
         return w.kernel_size[axis], w.stride[axis], w.padding[axis], w.dilation[axis]
 
     def _reduce(self, ufunc: np.ufunc, x: np.ndarray, axis: int, empty: float, out: np.ndarray | None) -> np.ndarray:
-        if isinstance(self.regions, Running):
-            return _scan(ufunc, x, axis, self.regions.reverse, out)
         if out is None:
             out = np.empty(_resized(x.shape, axis, self.output_shape[axis]), x.dtype)
+        if isinstance(self.regions, Running):
+            scan = running_max if ufunc is np.maximum else _running_sum
+            scan(x, axis, self.regions.reverse, out)
+            return out
         taps = self._taps[axis]
         if taps is None:
             for i, span in enumerate(self.spans[axis]):
@@ -221,14 +242,12 @@ class Grid:
             return out
         if axis == -1 and self._is_one_row(x, out):
             return self._reduce_one_row(ufunc, x, out)
-        everywhere = [inputs for outputs, inputs in taps if outputs == slice(0, out.shape[axis])]
-        rest = [tap for tap in taps if tap[0] != slice(0, out.shape[axis])]
+        first, rest = self._steps[axis]
         read = _reader(x, axis, self.regions.stride[axis], len(taps))
-        if len(everywhere) > 1:
-            ufunc(read(everywhere[0]), read(everywhere[1]), out=out)
-            rest += [(slice(None), inputs) for inputs in everywhere[2:]]
+        if len(first) == 2:
+            ufunc(read(first[0]), read(first[1]), out=out)
         else:
-            out[...] = read(everywhere[0]) if everywhere else empty
+            out[...] = read(first[0]) if first else empty
         for outputs, inputs in rest:
             target = out[_along(axis, outputs)]
             ufunc(target, read(inputs), out=target)
@@ -252,19 +271,24 @@ class Grid:
             ufunc(cells[taps[0]], cells[taps[1]], out=inner)
             for tap in taps[2:]:
                 ufunc(inner, cells[tap], out=inner)
-        for i, span in enumerate(self.spans[-1]):
-            if len(span) < k:
-                out[..., i] = x[..., span[0]]
-                for j in span[1:]:
-                    ufunc(out[..., i], x[..., j], out=out[..., i])
+        for i, span in self._edges:
+            out[..., i] = x[..., span[0]]
+            for j in span[1:]:
+                ufunc(out[..., i], x[..., j], out=out[..., i])
         return out
 
+    @cached_property
+    def _edges(self) -> list[tuple[int, range]]:
+        """Along the last axis, the windows that reach over an edge of the map."""
+        return [(i, span) for i, span in enumerate(self.spans[-1]) if len(span) < self.regions.kernel_size[-1]]
+
     def _spread(self, g: np.ndarray, axis: int, out: np.ndarray | None) -> np.ndarray:
-        if isinstance(self.regions, Running):
-            return _scan(np.add, g, axis, not self.regions.reverse, out)
         n, o = self.spatial_shape[axis], self.output_shape[axis]
         if out is None:
             out = np.empty(_resized(g.shape, axis, n), g.dtype)
+        if isinstance(self.regions, Running):
+            _running_sum(g, axis, not self.regions.reverse, out)
+            return out
         taps = self._taps[axis]
         if taps is None:
             taps, fresh, empty_from = [(slice(i, i + 1), _as_slice(r)) for i, r in enumerate(self.spans[axis])], 0, 0
@@ -329,7 +353,7 @@ class Grid:
         return (self.spans[axis][i].start - (i * s - p)) // d
 
     def _argmax_scan(self, axis, x, cells):
-        values = _scan(np.maximum, x, axis, self.regions.reverse)
+        values = self.max(x)
         met, best = (np.flip(a, axis) if self.regions.reverse else a for a in (x, values))
         now, before = met[_along(axis, slice(1, None))], best[_along(axis, slice(None, -1))]
         step = np.zeros(x.shape, np.intp)
@@ -381,11 +405,10 @@ def _greater_or_nan(candidate, best):
     return (candidate > best) | (candidate != candidate)
 
 
-def _scan(ufunc, x, axis, reverse, out=None):
+def _running_sum(x, axis, reverse, out):
     if reverse:
-        x, out = np.flip(x, axis), None if out is None else np.flip(out, axis)
-    result = ufunc.accumulate(x, axis, _digits(ufunc, x), out=np.empty_like(x) if out is None else out)
-    return np.flip(result, axis) if reverse else result
+        x, out = np.flip(x, axis), np.flip(out, axis)
+    np.add.accumulate(x, axis, _digits(np.add, x), out=out)
 
 
 def _digits(ufunc, x):

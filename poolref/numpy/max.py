@@ -37,7 +37,7 @@ def max_pool(
     """
     x = as_numbers(x)
     if not check_flag("return_indices", return_indices):
-        return apply(lambda planes, grid, out: grid.max(planes, out), x, regions)
+        return apply(lambda planes, grid, out: grid.max(grid.fetch(planes), out), x, regions)
     if isinstance(regions, Pyramid):
         return _by_levels(x, regions)
     return apply(_forward_with_indices, x, regions, x.dtype, np.int64)
@@ -103,4 +103,7 @@ def _forward_with_indices(x: np.ndarray, grid: Grid, out: np.ndarray, index: np.
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, index: np.ndarray | None = None) -> None:
-    grid.scatter(g, grid.argmax(x)[1] if index is None else index, out)
+    if index is None:
+        grid.max_backward(g, x, out)
+    else:
+        grid.scatter(g, index, out)

@@ -70,7 +70,7 @@ def _forward_with_indices(x: np.ndarray, grid: Grid, out: np.ndarray, index: np.
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-    grid.scatter(g, grid.argmax(_upside_down(x))[1], out)
+    grid.max_backward(g, _upside_down(x), out)
 
 
 def _upside_down(x: np.ndarray) -> np.ndarray:

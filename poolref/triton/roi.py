@@ -53,7 +53,7 @@ def skipped(start, gap, count, i, cell, RATIO: tl.constexpr):
 @triton.jit
 def sample(start, gap, count, i, t, N):
     """Between which cells sample `t` of bin `i` lies, how far from the first, and whether it counts."""
-    position = start + (i * count.to(tl.float64) + (t + 0.5)) * gap
+    position = start + (i * count.to(tl.float64) + t + 0.5) * gap
     inside = (position >= -1) & (position <= N) & (t < count)
     position = tl.minimum(tl.maximum(position, 0.0), N - 1.0)
     low = position.to(tl.int32)
@@ -105,9 +105,9 @@ def reaches(start, gap, count, BINS: tl.constexpr, first, T: tl.constexpr):
 def bins(start, gap, count, BINS: tl.constexpr, first, T: tl.constexpr):
     """Along one axis: the first bin of a box that may touch one of `T` cells, and the one after the last."""
     size = gap * count
-    step = tl.where(size == 0, 1.0, size)
-    a = (first - 1 - start) / step
-    b = (first + T - start) / step
+    per_cell = 1 / tl.where(size == 0, 1.0, size)
+    a = (first - 1 - start) * per_cell
+    b = (first + T - start) * per_cell
     low = tl.minimum(tl.maximum(tl.floor(tl.minimum(a, b)), 0.0), BINS)
     high = tl.maximum(tl.minimum(tl.floor(tl.maximum(a, b)) + 1, BINS), 0.0)
     return tl.where(size == 0, 0.0, low).to(tl.int32), tl.where(size == 0, BINS, high).to(tl.int32)

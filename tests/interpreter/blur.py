@@ -67,6 +67,7 @@ def main():
     for name in ("ties", "nan and infs", "both infs", "half minus inf", "huge"):
         check((9,), 1, 4, 2, 0, fill=FILLS[name])
         check((9,), 2, 3, 2, 1, fill=FILLS[name])
+    check((4, 3), 2, 2, 2, 1, fill=FILLS["half minus inf"])
     for layout in ("channels last", "strided", "unaligned"):
         check((5, 4), 1, 3, 2, 0, torch.bfloat16, distinct, layout)
         check((5, 4), 2, 3, 2, 0, torch.bfloat16, distinct, layout)

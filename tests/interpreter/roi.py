@@ -12,8 +12,8 @@ BOXES = (
     (0, 0.0, 0.0, 6.0, 5.0),
     (1, 1.3, 0.7, 4.9, 3.2),
     (0, -3.0, -2.0, 2.4, 9.0),  # over the edges
-    (1, 20.0, 20.0, 25.0, 30.0),  # outside
     (0, 3.0, 2.0, 3.0, 2.0),  # without size
+    (1, 20.0, 20.0, 25.0, 30.0),  # outside
     (1, 5.0, 4.0, 2.0, 1.0),  # turned round
     (0, 0.5, 1.5, 2.5, 3.5),  # halves
     (1, -1.0, -1.0, 0.0, 0.0),  # samples on the last place that counts
@@ -59,6 +59,7 @@ def main():
     check((3, 7), 1.0, 1, True)
     check((2, 2), 1.0, 1, True, fill=FILLS["nan and infs"])
     check((2, 2), 0.5, 0, True, fill=FILLS["both infs"])
+    check((3, 4), 1.0, 2, True, fill=FILLS["minus inf"])
     check((2, 3), 1.0, 2, True, boxes=())
     check((2, 2), 2.0, 0, True, boxes=BOXES[:6], shape=(2, 2, 9, 19))  # several tiles
     check((2, 2), 2.5, 2, False, boxes=BOXES[:4], shape=(2, 2, 9, 33))

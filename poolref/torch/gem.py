@@ -9,6 +9,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Regions, Window, check_positive
 from poolref.torch.core import check_floats, level_by_level
+from poolref.torch.cuda import LINES
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -121,7 +122,7 @@ def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, p: float | Tenso
     return cells_grad, torch.where(n == 0, 0, grad * slope).squeeze(-1)
 
 
-_TRITON = {Window: "gem", Adaptive: "gem"}
+_TRITON = {Window: "gem", Adaptive: "gem", **LINES}
 _gem_pool = mean_kernel("gem_pool", _forward, _backward, _of_cells, _cells_backward, triton=_TRITON)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Regions, Whole, Window, check_norm_type
 from poolref.torch.core import check_floats, level_by_level, region_max
+from poolref.torch.cuda import LINES
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -118,7 +119,7 @@ def _cells_backward(grad: Tensor, cells: Tensor, p: float) -> Tensor:
     return grad * cells.sign() * torch.where((cells == 0) | (y == 0), 0, ratio)
 
 
-_TRITON = {Window: "lp", Adaptive: "lp"}
+_TRITON = {Window: "lp", Adaptive: "lp", **LINES}
 _lp_pool = kernel("lp_pool", _forward, _backward, _of_cells, _cells_backward, fill=0, triton=_TRITON)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Regions, Window, check_positive
 from poolref.torch.core import check_floats, level_by_level
+from poolref.torch.cuda import LINES
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -116,7 +117,7 @@ def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, r: float | Tenso
     return grad * w, torch.where(largest.squeeze(-1).isinf(), 0, grad.squeeze(-1) * slope)
 
 
-_TRITON = {Window: "lse", Adaptive: "lse"}
+_TRITON = {Window: "lse", Adaptive: "lse", **LINES}
 _lse_pool = mean_kernel("lse_pool", _forward, _backward, _of_cells, _cells_backward, triton=_TRITON)
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from poolref.regions import Regions
 from poolref.torch.core import check_numbers
-from poolref.torch.cuda import MAX, max_windows, runs_kernels
+from poolref.torch.cuda import MAX, largest_of, runs_kernels
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -39,7 +39,7 @@ def min_pool(input: Tensor, regions: Regions) -> Tensor:
     """
     check_numbers(input, regions)
     if runs_kernels(input, regions, MAX):
-        return max_windows(input, regions, True)
+        return largest_of(input, regions, smallest=True)
     return _upside_down(max_pool(_upside_down(input), regions))
 
 

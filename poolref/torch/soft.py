@@ -9,6 +9,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Regions, Window
 from poolref.torch.core import check_floats, level_by_level
+from poolref.torch.cuda import LINES
 from poolref.torch.forms import (
     AdaptivePool,
     GlobalPool,
@@ -101,7 +102,7 @@ def _cells_backward(grad: Tensor, cells: Tensor) -> Tensor:
     return grad * w * (1 + torch.where((w == 0) | (cells == y), 0.0, cells - y))  # inf - inf is no gap
 
 
-_TRITON = {Window: "soft", Adaptive: "soft"}
+_TRITON = {Window: "soft", Adaptive: "soft", **LINES}
 _soft_pool = kernel("soft_pool", _forward, _backward, _of_cells, _cells_backward, fill=-torch.inf, triton=_TRITON)
 
 

@@ -13,6 +13,9 @@ from poolref.regions import Columns, Pyramid, Rows, check_int
 from poolref.torch.average import avg_pool
 from poolref.torch.blocks import convolution
 from poolref.torch.core import check_floats, check_map
+from poolref.torch.cuda import runs_kernels
+from poolref.torch.operators import operator
+from poolref.torch.sweeps import empty_like
 
 
 def strip_pool(input: Tensor) -> Tensor:
@@ -33,7 +36,29 @@ def strip_pool(input: Tensor) -> Tensor:
     Source: hou2020.  The paper's module adds a convolution along each strip and a gate; it is StripBlock.
     """
     check_floats(input, Rows())
-    return avg_pool(input, Rows()) + avg_pool(input, Columns())
+    return _strip_maps(input) if runs_kernels(input) else _of_means(input)
+
+
+def _of_means(x: Tensor) -> Tensor:
+    return avg_pool(x, Rows()) + avg_pool(x, Columns())
+
+
+def _run(x: Tensor) -> Tensor:
+    from poolref.triton.strip import strip_pool
+
+    return strip_pool(x)
+
+
+# On a GPU this is one operator, and its own transpose.
+_strip_maps = operator(
+    "strip_maps(Tensor x) -> Tensor y",
+    "strip_maps_backward(Tensor grad) -> Tensor x",
+    _run,
+    _run,
+    fake=lambda x: empty_like(x, x.shape[-2:]),
+    fake_backward=lambda grad: empty_like(grad, grad.shape[-2:]),
+    linear=lambda x: _strip_maps(x),
+)
 
 
 class StripPool2d(nn.Module):

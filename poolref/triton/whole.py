@@ -282,6 +282,13 @@ def max_pool_backward(grad: Tensor, choice: Tensor, regions: Lined, spatial: tup
     return _stream(x_grad, grad, x_grad, regions, "first", choice=choice)
 
 
+def max_pool_backward_again(grad: Tensor, x: Tensor, regions: Lined, smallest: bool = False) -> Tensor:
+    """The gradient of the map, where it was kept in place of the cells that were chosen."""
+    choice = max_pool(x, regions, True, smallest)[1]
+    x_grad = like(x, x.shape[x.ndim - regions.ndim :], grad.dtype)
+    return _stream(x_grad, grad, x_grad, regions, "first", choice=choice)
+
+
 def avg_pool(x: Tensor, regions: Lined, count_include_pad: bool = True, divisor: float | None = None) -> Tensor:
     """The mean of every line, or its sum over `divisor`; there is no padding to count."""
     return _reduce(x, regions, like(x, _pooled(x, regions)), "sum", divisor)

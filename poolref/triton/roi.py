@@ -10,8 +10,9 @@ number for the row and one for the column, so a bin is a product of two short ve
 bins, a sum over the bins in it.  Every cell is written once, by its owner, its sum always taken in the same order: no
 atomics, no sorting, nothing to clear beforehand, the same bits on every run.
 
-Positions are computed in float64, so that samples lie where the NumPy column has them, all others in float32.  Sizes of
-maps are not constants of the kernels, as they differ from image to image.
+Positions are computed in float64, so that samples lie where the NumPy column has them, values in float32.  A first, small
+kernel does the divisions that this takes, once for every box.  Sizes of maps are not constants of the kernels, as they
+differ from image to image.
 """
 
 from __future__ import annotations
@@ -26,27 +27,43 @@ from poolref.triton.launch import launch
 
 
 @triton.jit
-def side(corners, k, there, AXIS: tl.constexpr, BINS: tl.constexpr, RATIO: tl.constexpr, ALIGNED: tl.constexpr):
-    """Along one axis of box `k`: where it starts, how far apart its samples are, and how many of them a bin has."""
-    first = tl.load(corners + k * 4 + AXIS, there, 0.0)
-    size = tl.load(corners + k * 4 + 2 + AXIS, there, 0.0) - first
-    if not ALIGNED:
-        size = tl.maximum(size, 1.0)
-    size = size / BINS
-    if RATIO:
-        count = (size * 0.0).to(tl.int32) + RATIO
-    else:
-        count = tl.minimum(tl.maximum(tl.ceil(size), 0.0), 2.0**30).to(tl.int32)
-    return first - (0.5 if ALIGNED else 0.0), size / tl.maximum(count, 1), count
+def measure(corners, sides, count, PH: tl.constexpr, PW: tl.constexpr, RATIO: tl.constexpr, ALIGNED: tl.constexpr,
+            BK: tl.constexpr):  # fmt: skip
+    """For every box, along both axes: four numbers that `side` reads; here alone something is divided in float64."""
+    k = tl.program_id(0) * BK + tl.arange(0, BK)
+    ok = k < count
+    for axis in tl.static_range(2):
+        first = tl.load(corners + k * 4 + axis, ok, 0.0)
+        size = tl.load(corners + k * 4 + 2 + axis, ok, 0.0) - first
+        if not ALIGNED:
+            size = tl.maximum(size, 1.0)
+        size = size / (PH if axis else PW)
+        samples = size * 0.0 + RATIO
+        if RATIO == 0:
+            samples = tl.minimum(tl.maximum(tl.ceil(size), 0.0), 2.0**30)
+        target = sides + (k * 2 + axis) * 4
+        tl.store(target, first - (0.5 if ALIGNED else 0.0), ok)
+        tl.store(target + 1, size / tl.maximum(samples, 1.0), ok)
+        tl.store(target + 2, samples, ok)
+        tl.store(target + 3, tl.where(size == 0, 0.0, 1 / tl.where(size == 0, 1.0, size)), ok)
 
 
 @triton.jit
-def skipped(start, gap, count, i, cell, RATIO: tl.constexpr):
+def side(sides, k, there, AXIS: tl.constexpr):
+    """Along one axis of box `k`: where it starts, how far apart its samples are, how many a bin has, bins a cell."""
+    source = sides + (k * 2 + AXIS) * 4
+    start = tl.load(source, there, 0.0)
+    gap = tl.load(source + 1, there, 0.0)
+    return start, gap, tl.load(source + 2, there, 0.0).to(tl.int32), tl.load(source + 3, there, 0.0)
+
+
+@triton.jit
+def skipped(start, per_cell, count, i, cell, RATIO: tl.constexpr):
     """How many samples at the beginning of bin `i` surely lie more than a cell before `cell`; 0 if `RATIO` is given."""
     if RATIO:
         return i * 0
     else:
-        samples = tl.floor((cell - 1.0 - start) / tl.where(count > 0, gap, 1.0)) - 1 - i * count.to(tl.float64)
+        samples = tl.floor((cell - 1.0 - start) * (per_cell * count)) - 1 - i * count.to(tl.float64)
         return tl.minimum(tl.maximum(samples, 0.0), count).to(tl.int32)
 
 
@@ -61,19 +78,19 @@ def sample(start, gap, count, i, t, N):
 
 
 @triton.jit
-def roi_forward(x, maps, corners, y, channels, height, width, x_image, x_channel, x_row, x_column,
+def roi_forward(x, maps, sides, y, channels, height, width, x_image, x_channel, x_row, x_column,
                 y_box, y_channel, y_row, y_column, PH: tl.constexpr, PW: tl.constexpr, RATIO: tl.constexpr,
-                ALIGNED: tl.constexpr, BP: tl.constexpr, BB: tl.constexpr):  # fmt: skip
+                BP: tl.constexpr, BB: tl.constexpr):  # fmt: skip
     k = tl.program_id(0).to(tl.int64)
     channel = (tl.program_id(1) * BP + tl.arange(0, BP)[:, None]).to(tl.int64)
     bin = tl.program_id(2) * BB + tl.arange(0, BB)[None, :]
     i = bin // PW
     j = bin % PW
     ok = (channel < channels) & (bin < PH * PW)
-    top, gap_y, count_y = side(corners, k, True, 1, PH, RATIO, ALIGNED)
-    left, gap_x, count_x = side(corners, k, True, 0, PW, RATIO, ALIGNED)
-    first_y = skipped(top, gap_y, count_y, i, 0, RATIO)
-    first_x = skipped(left, gap_x, count_x, j, 0, RATIO)
+    top, gap_y, count_y, per_row = side(sides, k, True, 1)
+    left, gap_x, count_x, per_column = side(sides, k, True, 0)
+    first_y = skipped(top, per_row, count_y, i, 0, RATIO)
+    first_x = skipped(left, per_column, count_x, j, 0, RATIO)
     cells = x + tl.load(maps + k) * x_image + channel * x_channel
     total = tl.zeros((BP, BB), tl.float32)
     # Where there are several samples they lie more than half a cell apart, so only so many can lie in the map.
@@ -102,23 +119,21 @@ def reaches(start, gap, count, BINS: tl.constexpr, first, T: tl.constexpr):
 
 
 @triton.jit
-def bins(start, gap, count, BINS: tl.constexpr, first, T: tl.constexpr):
+def bins(start, per_cell, BINS: tl.constexpr, first, T: tl.constexpr):
     """Along one axis: the first bin of a box that may touch one of `T` cells, and the one after the last."""
-    size = gap * count
-    per_cell = 1 / tl.where(size == 0, 1.0, size)
     a = (first - 1 - start) * per_cell
     b = (first + T - start) * per_cell
     low = tl.minimum(tl.maximum(tl.floor(tl.minimum(a, b)), 0.0), BINS)
     high = tl.maximum(tl.minimum(tl.floor(tl.maximum(a, b)) + 1, BINS), 0.0)
-    return tl.where(size == 0, 0.0, low).to(tl.int32), tl.where(size == 0, BINS, high).to(tl.int32)
+    return low.to(tl.int32), tl.where(per_cell == 0, BINS, high).to(tl.int32)  # bins without size lie all at one place
 
 
 @triton.jit
-def touch(start, gap, count, i, cells, first, T: tl.constexpr, N, RATIO: tl.constexpr):
+def touch(start, gap, count, per_cell, i, cells, first, T: tl.constexpr, N, RATIO: tl.constexpr):
     """Along one axis: what bin `i` gives to each of `T` cells, and whether it gives something, be it 0."""
     given = cells * 0.0
     touched = cells < 0
-    begin = skipped(start, gap, count, i, first, RATIO)
+    begin = skipped(start, per_cell, count, i, first, RATIO)
     for t in range(RATIO if RATIO else tl.minimum(count, 2 * T + 7)):
         low, high, part, inside = sample(start, gap, count, i, begin + t, N)
         low = tl.where(inside, low, -1)
@@ -129,9 +144,9 @@ def touch(start, gap, count, i, cells, first, T: tl.constexpr, N, RATIO: tl.cons
 
 
 @triton.jit
-def roi_backward(grad, maps, corners, x_grad, count, channels, height, width, g_box, g_channel, g_row, g_column,
+def roi_backward(grad, maps, sides, x_grad, count, channels, height, width, g_box, g_channel, g_row, g_column,
                  x_image, x_channel, x_row, x_column, PH: tl.constexpr, PW: tl.constexpr, RATIO: tl.constexpr,
-                 ALIGNED: tl.constexpr, CHUNK: tl.constexpr, BP: tl.constexpr, TH: tl.constexpr,
+                 CHUNK: tl.constexpr, BP: tl.constexpr, TH: tl.constexpr,
                  TW: tl.constexpr):  # fmt: skip
     down = tl.cdiv(height, TH)
     across = tl.cdiv(width, TW)
@@ -146,24 +161,26 @@ def roi_backward(grad, maps, corners, x_grad, count, channels, height, width, g_
     for chunk in range(0, count, CHUNK):
         box = chunk + tl.arange(0, CHUNK)
         there = box < count
-        top, gap_y, count_y = side(corners, box, there, 1, PH, RATIO, ALIGNED)
-        left, gap_x, count_x = side(corners, box, there, 0, PW, RATIO, ALIGNED)
+        top, gap_y, count_y, _ = side(sides, box, there, 1)
+        left, gap_x, count_x, _ = side(sides, box, there, 0)
         near = there & (tl.load(maps + box, there, -1) == image)
         near = near & reaches(top, gap_y, count_y, PH, first_row, TH)
         near = near & reaches(left, gap_x, count_x, PW, first_column, TW)
         found = tl.min(tl.where(near, box, count))
         while found < count:
             k = found.to(tl.int64)
-            top_k, gap_y_k, count_y_k = side(corners, k, True, 1, PH, RATIO, ALIGNED)
-            left_k, gap_x_k, count_x_k = side(corners, k, True, 0, PW, RATIO, ALIGNED)
+            top_k, gap_y_k, count_y_k, per_row = side(sides, k, True, 1)
+            left_k, gap_x_k, count_x_k, per_column = side(sides, k, True, 0)
             share = 1 / tl.maximum(count_y_k.to(tl.float32) * count_x_k.to(tl.float32), 1.0)
-            first_i, last_i = bins(top_k, gap_y_k, count_y_k, PH, first_row, TH)
-            first_j, last_j = bins(left_k, gap_x_k, count_x_k, PW, first_column, TW)
+            first_i, last_i = bins(top_k, per_row, PH, first_row, TH)
+            first_j, last_j = bins(left_k, per_column, PW, first_column, TW)
             for i in range(first_i, last_i):
-                of_rows, touched_rows = touch(top_k, gap_y_k, count_y_k, i, row, first_row, TH, height, RATIO)
+                of_rows, touched_rows = touch(top_k, gap_y_k, count_y_k, per_row, i, row, first_row, TH, height,
+                                             RATIO)  # fmt: skip
                 of_bins = tl.zeros((BP, 1, TW), tl.float32)
                 for j in range(first_j, last_j):
-                    of_columns, touched = touch(left_k, gap_x_k, count_x_k, j, column, first_column, TW, width, RATIO)
+                    of_columns, touched = touch(left_k, gap_x_k, count_x_k, per_column, j, column, first_column, TW,
+                                                width, RATIO)  # fmt: skip
                     g = tl.load(grad + k * g_box + channel * g_channel + i * g_row + j * g_column, ok, 0.0)
                     of_bins += tl.where(touched, g.to(tl.float32) * of_columns, 0.0)
                 total += tl.where(touched_rows, of_bins * (share * of_rows), 0.0)
@@ -187,9 +204,10 @@ def roi_align(
     grid = (len(image), triton.cdiv(channels, planes), triton.cdiv(rows * columns, bins))
     launch(
         roi_forward, grid, x.device, 4,
-        x=x, maps=image, corners=corners.contiguous(), y=y, channels=channels, height=x.shape[2], width=x.shape[3],
+        x=x, maps=image.contiguous(), sides=_sides(corners, output_size, sampling_ratio, aligned), y=y, channels=channels,
+        height=x.shape[2], width=x.shape[3],
         **_strides("x", x, "image"), **_strides("y", y, "box"),
-        PH=rows, PW=columns, RATIO=sampling_ratio, ALIGNED=aligned, BP=planes, BB=bins,
+        PH=rows, PW=columns, RATIO=sampling_ratio, BP=planes, BB=bins,
     )  # fmt: skip
     return y
 
@@ -210,12 +228,24 @@ def roi_align_backward(
     tiles = triton.cdiv(spatial[0], rows) * triton.cdiv(spatial[1], columns)
     launch(
         roi_backward, (images * tiles, triton.cdiv(channels, planes)), grad.device, 4,
-        grad=grad, maps=image, corners=corners.contiguous(), x_grad=x_grad, count=len(image), channels=channels,
-        height=spatial[0], width=spatial[1], **_strides("g", grad, "box"), **_strides("x", x_grad, "image"),
-        PH=grad.shape[2], PW=grad.shape[3], RATIO=sampling_ratio, ALIGNED=aligned,
-        CHUNK=512, BP=planes, TH=rows, TW=columns,
+        grad=grad, maps=image.contiguous(), sides=_sides(corners, grad.shape[2:], sampling_ratio, aligned), x_grad=x_grad,
+        count=len(image), channels=channels, height=spatial[0], width=spatial[1],
+        **_strides("g", grad, "box"), **_strides("x", x_grad, "image"),
+        PH=grad.shape[2], PW=grad.shape[3], RATIO=sampling_ratio, CHUNK=512, BP=planes, TH=rows, TW=columns,
     )  # fmt: skip
     return x_grad
+
+
+def _sides(corners: Tensor, output_size: Sequence[int], sampling_ratio: int, aligned: bool) -> Tensor:
+    """What `measure` finds out about the boxes, (K, 2, 4): for each axis, x first, four numbers."""
+    sides = corners.new_empty(len(corners), 2, 4)
+    rows, columns = output_size
+    launch(
+        measure, (triton.cdiv(len(corners), 128),), corners.device, 4,
+        corners=corners.contiguous(), sides=sides, count=len(corners),
+        PH=rows, PW=columns, RATIO=sampling_ratio, ALIGNED=aligned, BK=128,
+    )  # fmt: skip
+    return sides
 
 
 def _new_maps(count: int, x: Tensor, spatial: Sequence[int]) -> Tensor:

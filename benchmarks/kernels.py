@@ -27,17 +27,20 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from benchmarks.work import label
-from poolref.regions import Adaptive, Regions, Rows, Running, Window
+from poolref.regions import Adaptive, Pyramid, Regions, Rows, Running, Whole, Window
 from poolref.triton import average as average_kernels
 from poolref.triton import blur as blur_kernels
+from poolref.triton import center as center_kernels
+from poolref.triton import corner as corner_kernels
 from poolref.triton import gem as gem_kernels
 from poolref.triton import lp as lp_kernels
 from poolref.triton import lse as lse_kernels
-from poolref.triton import center as center_kernels
-from poolref.triton import corner as corner_kernels
 from poolref.triton import max as max_kernels
+from poolref.triton import pyramid as pyramid_kernels
 from poolref.triton import roi as roi_kernels
 from poolref.triton import soft as soft_kernels
+from poolref.triton import strip as strip_kernels
+from poolref.triton import whole as whole_kernels
 from poolref.triton.launch import recording
 
 HERE = Path(__file__).parent
@@ -63,7 +66,7 @@ BUDGET = {"k2s2": 86, "k3s2p1": 78, "k3s1p1": 39}
 # Why a kernel is over its budget, or reads less than 16 bytes at a time where rows would let it.  One that does so
 # without being listed here fails a test.
 REASONS = {
-    ("gem", "k3s2p1"): "a logarithm and an exponential of each tap, nine for each output, for an exponent that is learned",
+    ("gem", "k3s2p1"): "a learned exponent takes a logarithm and an exponential of each tap, nine for each output",
     ("lp", "k3s1p1"): "scaled by its own largest value, a cell is raised to a power for each region it lies in",
     ("lse", "k2s2"): "the digits that a small r leaves of exp(r x) - 1 take eight instructions for each cell",
     ("lse", "k3s2p1"): "the digits that a small r leaves of exp(r x) - 1 take eight instructions for each tap",
@@ -74,7 +77,13 @@ REASONS = {
     ("soft", "k3s2p1"): "one exponential for each tap, nine for each output",
 }
 NARROW = {
-    "mean_backward": "narrow loads: its tiles are small because a cell needs much of each of its regions",
+    "whole_forward": "narrow stores: one value for each line, or what several programs keep of it",
+    "whole_join": "narrow loads and stores: a few values for each line",
+    "whole_backward": "narrow loads: it reads one value for each line",
+    "strip_sums": "narrow stores: one value for each row and column of a tile",
+    "strip_spread": "narrow loads: it reads one value for each row and column of a tile",
+    "pyramid_forward": "narrow stores: one value for each bin",
+    "pyramid_backward": "narrow loads: it reads one value for each bin",
     "soft_backward": "narrow loads: its tiles were made smaller because wider ones spilled registers",
     "blur_backward": "narrow loads: its tiles were made smaller because wider ones need 200 registers",
 }
@@ -160,6 +169,37 @@ def _lse_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
     lse_kernels.lse_pool_backward(grad, x, regions, 10, False)
 
 
+def _global_max_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
+    choice = whole_kernels.max_pool(x, regions, choices=True)[1]
+    whole_kernels.max_pool_backward(grad, choice, regions, x.shape[2:])
+
+
+def _global_average_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
+    whole_kernels.avg_pool(x, regions)
+    whole_kernels.avg_pool_backward(grad, regions, x.shape[2:])
+
+
+def _global_soft_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
+    whole_kernels.soft_pool(x, regions)
+    whole_kernels.soft_pool_backward(grad, x, regions)
+
+
+def _global_gem_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
+    p = x.new_empty((x.shape[1], 1, 1), dtype=torch.float32)  # learned by each channel
+    whole_kernels.gem_pool(x, regions, p, 1e-6)
+    whole_kernels.gem_pool_backward(grad, x, regions, p, True, 1e-6)
+
+
+def _pyramid_average_training(x: Tensor, grad: Tensor, regions: Pyramid) -> None:
+    pyramid_kernels.avg_pool(x, regions)
+    pyramid_kernels.avg_pool_backward(grad, regions, x.shape[2:])
+
+
+def _pyramid_training(x: Tensor, grad: Tensor, regions: Pyramid) -> None:
+    pyramid_kernels.max_pool(x, regions)
+    pyramid_kernels.max_pool_backward(grad, x, regions)
+
+
 # What each operator is compiled for: regions, shape and, unless it is NCHW, layout.
 WINDOWS = (
     (K2S2, STEM),
@@ -190,6 +230,14 @@ CALLS: dict[str, tuple[Callable, tuple]] = {
     "gem": (_gem_training, ((K2S2, STEM), (K3S2P1, STEM))),
     "lp": (_lp_training, ((K2S2, STEM), (K3S1P1, STEM))),
     "lse": (_lse_training, ((K2S2, STEM), (K3S2P1, STEM))),
+    "global max": (lambda x, grad, regions: whole_kernels.max_pool(x, regions), ((Whole(), STEM), (Rows(), STEM))),
+    "global max training": (_global_max_training, ((Whole(), STEM), (Whole(), LAST))),
+    "global average": (_global_average_training, ((Whole(), STEM), (Whole(), STEM, "channels_last"), (Whole(), LAST))),
+    "global soft": (_global_soft_training, ((Whole(), STEM), (Whole(), LAST))),
+    "global gem": (_global_gem_training, ((Whole(), STEM),)),
+    "strip": (lambda x, grad, regions: strip_kernels.strip_pool(x), ((Rows(), STEM), (Rows(), LAST))),
+    "pyramid training": (_pyramid_training, ((Pyramid(), STEM),)),
+    "pyramid average": (_pyramid_average_training, ((Pyramid(), STEM),)),
 }
 
 
@@ -202,7 +250,7 @@ def compiled(case: Case) -> Iterator[dict]:
     with recording() as launches:
         case.call(x, grad, case.regions)
     for kernel, grid, arguments, options in launches:
-        written = x if "backward" in kernel.__name__ else arguments.get("y", grad)
+        written = x if "backward" in kernel.__name__ else arguments.get("y", arguments.get("sides", grad))
         binary = build(kernel, arguments, options)
         row = {
             "operator": case.name,
@@ -277,8 +325,8 @@ def markdown(report: dict) -> str:
         "# What the CUDA kernels compile to",
         "",
         f"By `python -m benchmarks.kernels`, for sm_90, by Triton {report['triton']}; no GPU was used, no time taken.",
-        "Instructions are those of all threads of the grid for each cell that the kernel writes. Load and store are",
-        "the widest, in bytes; spills, shared memory in bytes. A budget leaves a kernel bound by memory at 4.3 TB/s.",
+        "Instructions are those of all threads of the grid for each cell that the kernel writes; a loop counts once. Load",
+        "and store are the widest, in bytes; spills, shared memory in bytes. A budget leaves a kernel bound by memory at 4.3 TB/s.",
         "Rows of 7, 17 or 19 cells start at odd addresses, which no wide load can read. What is in a loop counts once.",
         "",
         f"| {' | '.join(columns)} |",

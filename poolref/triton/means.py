@@ -498,7 +498,7 @@ def mean_pool_backward(
 
     apart = not taps.bins and taps.kernel == taps.stride and not any(taps.padding) and set(taps.dilation) == {1}
     if apart:
-        grid, tile, warps = over_inputs(target, taps, light=True)
+        grid, tile, warps = over_inputs(target, taps)
         t_grad = of_t(grid, -(-target.sizes[0] // taps.stride[0]))
         launch(mean_backward_apart, grid, x.device, warps, t_grad=t_grad, **common, **of_map, **of_grad, **tile)
     else:
@@ -509,7 +509,7 @@ def mean_pool_backward(
             y_image=tops.image_stride, y_plane=tops.plane_stride, Y=tops.layout,
             K=taps.kernel, BINS=taps.bins, **common, **of_grad, **tile,
         )  # fmt: skip
-        grid, tile, warps = over_inputs(target, taps, light=False)
+        grid, tile, warps = over_inputs(target, taps)
         launch(
             mean_backward, grid, x.device, warps, top=tops.tensor, slope=slopes.tensor,
             g_image=tops.image_stride, g_plane=tops.plane_stride, G=tops.layout,

@@ -10,9 +10,9 @@ number for the row and one for the column, so a bin is a product of two short ve
 bins, a sum over the bins in it.  Every cell is written once, by its owner, its sum always taken in the same order: no
 atomics, no sorting, nothing to clear beforehand, the same bits on every run.
 
-Positions are computed in float64, so that samples lie where the NumPy column has them, values in float32.  A first, small
-kernel does the divisions that this takes, once for every box.  Sizes of maps are not constants of the kernels, as they
-differ from image to image.
+Positions are computed in float64, so that samples lie where the NumPy column has them, values in float32.  A first,
+small kernel does the divisions that this takes, once for every box.  Sizes of maps are not constants of the kernels, as
+they differ from image to image.
 """
 
 from __future__ import annotations
@@ -204,8 +204,8 @@ def roi_align(
     grid = (len(image), triton.cdiv(channels, planes), triton.cdiv(rows * columns, bins))
     launch(
         roi_forward, grid, x.device, 4,
-        x=x, maps=image.contiguous(), sides=_sides(corners, output_size, sampling_ratio, aligned), y=y, channels=channels,
-        height=x.shape[2], width=x.shape[3],
+        x=x, maps=image.contiguous(), sides=_sides(corners, output_size, sampling_ratio, aligned), y=y,
+        channels=channels, height=x.shape[2], width=x.shape[3],
         **_strides("x", x, "image"), **_strides("y", y, "box"),
         PH=rows, PW=columns, RATIO=sampling_ratio, BP=planes, BB=bins,
     )  # fmt: skip
@@ -224,12 +224,12 @@ def roi_align_backward(
     """The gradient of the maps, (images, C, *spatial), from that of the output."""
     x_grad = _new_maps(images, grad, spatial)
     channels = grad.shape[1]
-    planes, rows, columns = (32, 4, 8) if _channels_last(x_grad) else (16, 4, 16)  # larger ones spilled registers
+    planes, rows, columns = (32, 4, 8) if _channels_last(x_grad) else (8, 8, 16)  # larger ones spilled registers
     tiles = triton.cdiv(spatial[0], rows) * triton.cdiv(spatial[1], columns)
     launch(
         roi_backward, (images * tiles, triton.cdiv(channels, planes)), grad.device, 4,
-        grad=grad, maps=image.contiguous(), sides=_sides(corners, grad.shape[2:], sampling_ratio, aligned), x_grad=x_grad,
-        count=len(image), channels=channels, height=spatial[0], width=spatial[1],
+        grad=grad, maps=image.contiguous(), sides=_sides(corners, grad.shape[2:], sampling_ratio, aligned),
+        x_grad=x_grad, count=len(image), channels=channels, height=spatial[0], width=spatial[1],
         **_strides("g", grad, "box"), **_strides("x", x_grad, "image"),
         PH=grad.shape[2], PW=grad.shape[3], RATIO=sampling_ratio, CHUNK=512, BP=planes, TH=rows, TW=columns,
     )  # fmt: skip

@@ -203,3 +203,20 @@ def test_adaptive_feature_pooling_is_the_maximum_of_levels():
 def test_refusals(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+@pytest.mark.parametrize("special", [torch.nan, torch.inf, -torch.inf])
+def test_a_cell_without_weight_takes_no_part(special):
+    x = torch.tensor([[[[1.0, special, 3.0, 4.0]]]], dtype=torch.float64)
+    boxes = torch.tensor(
+        [[0, 0.0, 0.0, 1.0, 1.0], [0, 0.5, 0.0, 1.5, 1.0], [0, 2.5, 0.0, 3.5, 1.0]]
+    )  # samples at 0, 1/2, 2 1/2
+    expected = [1, special, 3.5]
+    np.testing.assert_array_equal(roi_align(x, boxes, 1).flatten(), expected)
+    np.testing.assert_array_equal(poolref.numpy.roi_align(x.numpy(), boxes.numpy(), 1).ravel(), expected)
+
+
+def test_both_infinities_make_nan():
+    x = torch.tensor([[[[torch.inf, -torch.inf, 3.0]]]])
+    boxes = torch.tensor([[0, 0.5, 0.0, 1.5, 1.0], [0, 1.5, 0.0, 2.5, 1.0]])
+    np.testing.assert_array_equal(roi_align(x, boxes, 1).flatten(), [np.nan, -np.inf])

@@ -171,4 +171,5 @@ def _lay_out(x: np.ndarray, window: Window, weight: np.ndarray) -> tuple:
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0, -z))
+    with np.errstate(invalid="ignore"):  # which is said of NaN
+        return np.exp(-np.logaddexp(0, -z))

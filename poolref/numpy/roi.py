@@ -225,7 +225,9 @@ def _samples(
 
 def _interpolate(x: np.ndarray, at: _Samples) -> np.ndarray:
     """The values at samples along the last axis."""
-    return x[..., at.low] * (1 - at.part) + x[..., at.high] * at.part
+    values = x[..., at.low] * (1 - at.part)
+    with np.errstate(invalid="ignore"):  # 0 times inf, which takes no part
+        return np.where(at.part > 0, values + x[..., at.high] * at.part, values)
 
 
 def _interpolate_backward(g: np.ndarray, at: _Samples, n: int) -> np.ndarray:

@@ -199,15 +199,30 @@ def _product(maps: Tensor, down: Tensor, across: Tensor) -> Tensor:
         return down[:, None] @ maps @ across[:, None].transpose(-1, -2)
 
 
+def _exact_product(maps: Tensor, down: Tensor, across: Tensor) -> Tensor:
+    """The same where 0 times NaN or inf is 0, as a cell without weight takes no part; weights are not negative."""
+    product = _product(maps, down, across)
+    if product.isfinite().all():
+        return product
+    touching = (down > 0).to(down.dtype), (across > 0).to(across.dtype)
+    nan, high, low = (
+        _product(special.to(down.dtype), *touching) > 0
+        for special in (maps.isnan(), maps == torch.inf, maps == -torch.inf)
+    )
+    product = _product(torch.where(maps.isfinite(), maps, 0), down, across)
+    product = torch.where(high, torch.inf, torch.where(low, -torch.inf, product))
+    return torch.where(nan | (high & low), torch.nan, product)
+
+
 def _align(x: Tensor, image: Tensor, down: Tensor, across: Tensor) -> Tensor:
     blocks = _blocks(image, prod(x.shape[1:]))
-    return torch.cat([_product(widen(x[image[b]]), down[b], across[b]).to(x.dtype) for b in blocks])
+    return torch.cat([_exact_product(widen(x[image[b]]), down[b], across[b]).to(x.dtype) for b in blocks])
 
 
 def _align_backward(grad: Tensor, x: Tensor, image: Tensor, down: Tensor, across: Tensor) -> Tensor:
     x_grad = torch.zeros_like(x, dtype=down.dtype)
     for b in _blocks(image, prod(x.shape[1:])):
-        share = _product(widen(grad[b]), down[b].transpose(1, 2), across[b].transpose(1, 2))
+        share = _exact_product(widen(grad[b]), down[b].transpose(1, 2), across[b].transpose(1, 2))
         x_grad.index_put_((image[b],), share, accumulate=True)
     return x_grad.to(x.dtype)
 

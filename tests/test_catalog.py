@@ -16,6 +16,9 @@ from poolref import catalog
 from poolref.catalog import OPERATORS
 
 ROOT = Path(__file__).parents[1]
+NEEDS_TRITON = pytest.mark.skipif(
+    find_spec("triton") is None, reason="triton cannot be imported: its wheels are for Linux"
+)
 rows = pytest.mark.parametrize("row", OPERATORS, ids=lambda row: row.name)
 rows_in_torch = pytest.mark.parametrize("row", [r for r in OPERATORS if r.torch], ids=lambda row: row.name)
 
@@ -48,7 +51,7 @@ def test_torch_names_resolve(row):
             assert inspect.isclass(catalog.resolve(f"{prefix}.{form}{name}{ending}"))
 
 
-@pytest.mark.skipif(find_spec("triton") is None, reason="triton cannot be imported: its wheels are for Linux")
+@NEEDS_TRITON
 def test_triton_names_resolve_and_all_kernels_are_in_the_table():
     listed = {name for row in OPERATORS for name in row.triton}
     assert all(callable(catalog.resolve(name)) for name in listed)
@@ -63,6 +66,24 @@ def test_triton_names_resolve_and_all_kernels_are_in_the_table():
     # The means are launched for one function f or another by the files of the operators.
     assert {name for name in forwards - listed if not name.endswith(".mean_pool")} == set()
     assert len(forwards & listed) > 5
+
+
+@NEEDS_TRITON
+@pytest.mark.parametrize(
+    "row", [row for row in OPERATORS if row.triton and row.kind == "reducer"], ids=lambda r: r.name
+)
+def test_modules_of_cuda_tensors_run_the_kernels(row, monkeypatch):
+    """Launches are recorded, not made, and a tensor of the CPU stands in for one of a GPU."""
+    torch, cuda = import_module("torch"), import_module("poolref.torch.cuda")
+    monkeypatch.setattr(cuda, "KERNELS", True)
+    monkeypatch.setattr(cuda, "on_gpu", lambda x: True)
+    prefix, _, name = row.torch.rpartition(".")
+    norm = (2,) if row.name == "lp" else ()
+    for form, arguments in (("", (2,)), ("Adaptive", (3,)), ("Global", ())):
+        module = catalog.resolve(f"{prefix}.{form}{name}2d")(*norm, *arguments)
+        with import_module("poolref.triton.launch").recording() as launches:
+            module(torch.ones(2, 3, 8, 8))
+        assert launches, module
 
 
 @rows

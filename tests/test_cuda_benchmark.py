@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from benchmarks.cuda import measure, peers, report
 from benchmarks.cuda.work import K2S2, LARGE, STEM, WORK, Case, Row
 from poolref import catalog
 from poolref.regions import Adaptive, Running, Window
+from poolref.torch import cuda
 
 ROWS = [Row(case, direction) for case in WORK for direction in case.directions]
 TIMES = ("p20_us", "p50_us", "p80_us", "call_us", "eager_ratio", "compile_ratio", "best_peer_ratio", "copy_percent")
@@ -120,6 +122,26 @@ def test_targets():
     assert targets("soft", K2S2, "both")["eager_ratio"] == 6
     assert targets("corner", None, "forward")["eager_ratio"] == 5
     assert targets("max", K2S2, "forward", (1, 1, 8, 8)) == {"best_peer_ratio": 1}
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="triton cannot be imported: its wheels are for Linux")
+@pytest.mark.parametrize("case", {case.operator: case for case in reversed(WORK)}.values(), ids=lambda c: c.operator)
+def test_work_is_done_by_kernels_that_save_little(case, monkeypatch):
+    """On a GPU, all work of an operator; launches are recorded here, and not made."""
+    from poolref.triton.launch import recording
+
+    monkeypatch.setattr(cuda, "KERNELS", True)
+    monkeypatch.setattr(cuda, "on_gpu", lambda x: True)
+    for case in dict.fromkeys(measure.StandIn().shrunk(c) for c in WORK if c.operator == case.operator):
+        arguments, pool = peers.inputs(case, "cpu"), peers.ours(case).pool
+        with recording() as launches:
+            y = pool(*arguments)
+            forward = len(launches)
+            torch.autograd.grad(y, [x for x in arguments if x.requires_grad], torch.ones_like(y))
+            assert len(launches) > forward > 0, case
+            # One byte for each output; these keep the output itself.
+            size = y.element_size() if case.operator in ("soft", "lp", "lse", "gem") else 0
+            assert measure.saved(pool, arguments) <= case.outputs * (1 + size), case
 
 
 class Clock(measure.StandIn):

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from benchmarks.cuda.work import BOXES, Case
 from benchmarks.peers import COMPOSITION, TORCH, _mean
-from poolref.regions import CORNERS, Regions, Running, Whole, Window
+from poolref.regions import CORNERS, Pyramid, Regions, Running, Whole, Window
 from poolref.torch.average import avg_pool, sum_pool
 from poolref.torch.blur import blur_pool, max_blur_pool
 from poolref.torch.center import center_pool
@@ -31,6 +31,7 @@ from poolref.torch.lp import lp_pool
 from poolref.torch.lse import lse_pool
 from poolref.torch.max import max_pool
 from poolref.torch.min import min_pool
+from poolref.torch.pyramid import spatial_pyramid_pool2d
 from poolref.torch.roi import roi_align
 from poolref.torch.soft import soft_pool
 from poolref.torch.strip import strip_pool
@@ -141,6 +142,8 @@ def inputs(case: Case, device: str) -> list[Tensor]:
 def ours(case: Case) -> TorchPeer:
     """What poolref computes."""
     function, options = OURS[case.operator], dict(case.options)
+    if isinstance(case.regions, Pyramid):
+        return TorchPeer(lambda x: spatial_pyramid_pool2d(x, case.regions.levels, case.operator))
 
     def pool(x: Tensor, *others: Tensor) -> Tensor:
         return function(x, *([case.regions] if case.regions else []), *others, **options)
@@ -171,6 +174,9 @@ def peers(case: Case, device: str, backend: str) -> tuple[dict[str, TorchPeer | 
 
 def _eager(case: Case, device: str) -> Pool:
     regions, options = case.regions, dict(case.options)
+    if isinstance(regions, Pyramid):
+        levels = [TORCH[case.operator](grid) for grid in regions.grids()]
+        return lambda x: torch.cat([level(x).flatten(1) for level in levels], -1)
     match case.operator:
         case "max":
             return COMPOSITION["max"](regions)

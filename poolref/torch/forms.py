@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from poolref.regions import Adaptive, Regions, Whole, Window, check_flag
+from poolref.torch import cuda
 
 _MAPS = {1: "L", 2: "H, W", 3: "D, H, W"}
 
@@ -226,8 +227,9 @@ class Pool(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         """Pool `input`, (N, C, spatial axes) or (C, spatial axes)."""
         try:
-            # Some of torch's operators have no translation to ONNX, and of avg_pool2d's it forgets the divisor.
-            result = None if torch.onnx.is_in_onnx_export() else self.native(input)
+            # Some of torch's operators have no translation to ONNX, and of avg_pool2d's it forgets the divisor.  On a
+            # GPU the reducer chooses between its kernel and torch's operator.
+            result = None if torch.onnx.is_in_onnx_export() or cuda.on_gpu(input) else self.native(input)
         except Exception:  # what follows says more clearly what is wrong, or takes what torch does not
             result = None
         if result is not None:

@@ -35,6 +35,11 @@ ADAPTIVE_MAX_POOL = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_ma
 ADAPTIVE_AVG_POOL = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
 
 
+def in_onnx_export() -> bool:
+    """Whether this is part of an export to ONNX.  torch's own answer takes longer than a small pooling."""
+    return (torch.jit.is_tracing() or torch.compiler.is_compiling()) and torch.onnx.is_in_onnx_export()
+
+
 # --- argument checks -------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +174,7 @@ def window_mean(
 ) -> Tensor:
     """torch's own average over windows that it takes, see :func:`torch_averages`."""
     w, n = window, window.ndim
-    if divisor_override is not None and torch.onnx.is_in_onnx_export():  # which forgets the divisor
+    if divisor_override is not None and in_onnx_export():  # which forgets the divisor
         return region_cells(x, w, 0).sum(-1) / divisor_override
     arguments = w.kernel_size, w.stride, w.padding, w.ceil_mode, count_include_pad
     if n == 1 and divisor_override is None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from poolref.regions import Adaptive, Columns, Regions, Rows, Whole, Window
-from poolref.torch.core import region_max
+from poolref.torch.core import in_onnx_export, region_max
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import empty_like
 
@@ -33,7 +33,7 @@ def runs_kernels(x: Tensor, regions: Regions | None = None, files: Mapping[type[
     Windows and bins may have up to 64 cells.  Operators that know no regions, and the kernels of which serve all
     inputs, ask without them.
     """
-    if not (KERNELS and on_gpu(x) and x.dtype in DTYPES) or torch.onnx.is_in_onnx_export():
+    if not (KERNELS and on_gpu(x) and x.dtype in DTYPES) or in_onnx_export():
         return False
     if files is not None and type(regions) not in files:
         return False

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from poolref.regions import Adaptive, Regions, Whole, Window, check_flag
 from poolref.torch import cuda
+from poolref.torch.core import in_onnx_export
 
 _MAPS = {1: "L", 2: "H, W", 3: "D, H, W"}
 
@@ -229,7 +230,7 @@ class Pool(nn.Module):
         try:
             # Some of torch's operators have no translation to ONNX, and of avg_pool2d's it forgets the divisor.  On a
             # GPU the reducer chooses between its kernel and torch's operator.
-            result = None if torch.onnx.is_in_onnx_export() or cuda.on_gpu(input) else self.native(input)
+            result = None if in_onnx_export() or cuda.on_gpu(input) else self.native(input)
         except Exception:  # what follows says more clearly what is wrong, or takes what torch does not
             result = None
         if result is not None:

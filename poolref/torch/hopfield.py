@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from poolref.regions import check_features, check_flag, check_int, check_positive
-from poolref.torch.core import check_float_tensor, check_mask_tensor, widen
+from poolref.torch.core import check_float_tensor, check_mask_tensor, in_onnx_export, widen
 
 
 def hopfield_retrieve(
@@ -158,7 +158,7 @@ def attend(query: Tensor, keys: Tensor, values: Tensor, beta: float | Tensor, ma
     # A row without any key asks them all, so that nothing in it is NaN on the way; its answer is then taken away.
     allowed = None if mask is None else (mask | ~some).expand(*lead, query.shape[-2], keys.shape[-2])
     # Fused kernels and ONNX take four axes and nothing else.  A CPU's fused kernel has no second derivative.
-    leading = 3 if query.is_cpu and not torch.onnx.is_in_onnx_export() else 2
+    leading = 3 if query.is_cpu and not in_onnx_export() else 2
     arguments = [x.expand(*lead, *x.shape[-2:]) for x in (query, keys, values)] + ([] if mask is None else [allowed])
     answer = F.scaled_dot_product_attention(*(_with_leading(x, leading) for x in arguments), scale=beta)
     answer = answer.reshape(*lead, *answer.shape[-2:])

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from poolref.regions import Regions, Window
-from poolref.torch.core import as_window, region_cells, widen
+from poolref.torch.core import as_window, in_onnx_export, region_cells, widen
 from poolref.torch.cuda import runs_kernels, triton_function
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import Sweep, as_maps, as_planes, empty_like
@@ -92,7 +92,7 @@ def kernel(
     )
 
     def over_regions(x: Tensor, regions: Regions, *parameters: float) -> Tensor:
-        if torch.onnx.is_in_onnx_export():  # ONNX knows torch's operators, and not ours
+        if in_onnx_export():  # ONNX knows torch's operators, and not ours
             return exact(x, regions, parameters)
         if runs_kernels(x, regions, triton):
             return pool(x, regions, parameters)

@@ -11,6 +11,7 @@ from poolref.regions import Adaptive, Pyramid, Regions, Running, Window, check_f
 from poolref.torch.core import (
     ADAPTIVE_MAX_POOL,
     check_numbers,
+    in_onnx_export,
     level_by_level,
     lowest,
     region_cells,
@@ -60,7 +61,7 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
     """
     check_numbers(input, regions)
     check_flag("return_indices", return_indices)
-    if torch.onnx.is_in_onnx_export() and not return_indices and not isinstance(regions, Window):
+    if in_onnx_export() and not return_indices and not isinstance(regions, Window):
         return _exported(input, regions)
     if isinstance(regions, Pyramid):
         values, indices = _pyramid_max(input, regions)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from poolref.regions import Columns, Regions, Rows, Whole, Window, check_broadcast, check_flag, check_int
-from poolref.torch.core import as_window, check_float_tensor, region_cells, region_counts, widen
+from poolref.torch.core import as_window, check_float_tensor, in_onnx_export, region_cells, region_counts, widen
 from poolref.torch.cuda import runs_kernels, triton_function
 from poolref.torch.forms import Pool, described, documented, own_parameters
 from poolref.torch.operators import operator
@@ -134,7 +134,7 @@ def mean_kernel(
     def over_regions(x: Tensor, regions: Regions, t: float | Tensor, *constants: float) -> Tensor:
         number = None if isinstance(t, Tensor) else float(t)
         t = torch.as_tensor(t, dtype=widen(x[:0]).dtype, device=x.device)
-        if torch.onnx.is_in_onnx_export():
+        if in_onnx_export():
             return exact(x, t, regions, number, constants)
         if runs_kernels(x, regions, triton):
             return pool(x, t, regions, number, constants)

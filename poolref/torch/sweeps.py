@@ -70,11 +70,21 @@ class Sweep:
     def spread(self, g: Tensor) -> Tensor:
         """The transpose of `sum`: every cell receives the sum of `g` over the windows it lies in."""
         for axis in reversed(range(len(self.spatial))):
-            x = self.empty(g, _resized(g, axis, self.spatial[axis])).zero_()
-            for outputs, inputs in self.steps[axis]:
-                x[_along(axis, inputs)].add_(g[_along(axis, outputs)])
+            x = self.empty(g, _resized(g, axis, self.spatial[axis]))
+            fresh, end = self._fresh(axis)
+            x[_along(axis, slice(end, None))].zero_()
+            for t, (outputs, inputs) in enumerate(self.steps[axis]):
+                target, share = x[_along(axis, inputs)], g[_along(axis, outputs)]
+                target.copy_(share) if t < fresh else target.add_(share)
             g = x
         return g
+
+    def _fresh(self, axis: int) -> tuple[int, int]:
+        """How many taps write to different cells, side by side, with no need to add; and where their cells end."""
+        w, dense = self.window, self.steps[axis] is self.taps[axis] and self.window.dilation[axis] == 1
+        if dense and w.kernel_size[axis] >= w.stride[axis]:
+            return w.stride[axis], max(0, self.output[axis] * w.stride[axis] - w.padding[axis])
+        return 0, 0
 
     def spread_cells(self, cells: Tensor) -> Tensor:
         """The transpose of region_cells: (..., *output, cells of a window) -> (..., *spatial)."""

@@ -100,11 +100,13 @@ def roi_forward(x, maps, sides, y, channels, height, width, x_image, x_channel, 
         lower = cells + down.to(tl.int64) * x_row
         for u in range(RATIO if RATIO else tl.minimum(count_x, 2 * width + 7)):
             low, high, part_x, inside_x = sample(left, gap_x, count_x, j, first_x + u, width)
+            # A sample that lies on a cell does not read the next one: 0 times infinity would be NaN.
             there = ok & inside_y & inside_x
             a = tl.load(upper + low.to(tl.int64) * x_column, there, 0.0).to(tl.float32)
-            b = tl.load(upper + high.to(tl.int64) * x_column, there, 0.0).to(tl.float32)
+            b = tl.load(upper + high.to(tl.int64) * x_column, there & (part_x > 0), 0.0).to(tl.float32)
+            there = there & (part_y > 0)
             c = tl.load(lower + low.to(tl.int64) * x_column, there, 0.0).to(tl.float32)
-            d = tl.load(lower + high.to(tl.int64) * x_column, there, 0.0).to(tl.float32)
+            d = tl.load(lower + high.to(tl.int64) * x_column, there & (part_x > 0), 0.0).to(tl.float32)
             before = a * (1 - part_y) + c * part_y
             total += before * (1 - part_x) + (b * (1 - part_y) + d * part_y) * part_x
     total /= tl.maximum(count_y.to(tl.float32) * count_x.to(tl.float32), 1.0)

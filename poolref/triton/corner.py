@@ -10,8 +10,8 @@ Forward: 2e bytes for each cell of e bytes.  For the pair 3e: the program that s
 rows of the other as well.
 
 Backward: a cell that exceeds all before it starts a run, and receives what the outputs of its run were given.  The
-runs are found again from the map, and their gradients added up from the line's end to its start: 3e bytes, 5e for the
-pair.  Nothing but the maps is saved.
+runs are found again from the map, and their gradients added up from the line's end to its start: 3e bytes, twice that
+for the pair, which is taken one by one.  Nothing but the maps is saved.
 """
 
 from __future__ import annotations
@@ -341,8 +341,9 @@ def _forward(x: Maps, b: Maps, y: Maps, running: Running, plus: str) -> None:
 
 
 def _side(x: Maps) -> int:
-    """How many values make 16 bytes, the widest load there is."""
-    return 16 // x.tensor.element_size()
+    """How many columns a thread has side by side: 16 bytes, or four where they can only be loaded one by one."""
+    side = 16 // x.tensor.element_size()
+    return side if x.strides[1] % side == 0 else 4
 
 
 def _tile(x: Maps, running: Running, whole_rows: bool = False) -> tuple[dict, tuple[int, ...], int]:

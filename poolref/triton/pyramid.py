@@ -204,6 +204,8 @@ def _forward(
     starts, edges = _bins(pyramid, x.shape[-2])
     y = x.new_empty((*x.shape[:-2], starts[-1]))
     choice = torch.empty_like(y, dtype=torch.int32) if kind == "first" else y
+    if not x.numel():
+        return y, choice
     tile, warps = _tile(source, edges)
     launch(
         pyramid_forward, (source.images * triton.cdiv(source.planes, tile["BP"]),), x.device, warps,
@@ -223,6 +225,8 @@ def _backward(
     divisor: float | None = None,
     choice: Tensor | None = None,
 ) -> Tensor:
+    if not grad.numel():
+        return x_grad
     (target,) = as_maps(2, x_grad)
     starts, edges = _bins(pyramid, x_grad.shape[-2])
     width = x_grad.shape[-1]

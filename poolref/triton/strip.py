@@ -92,6 +92,8 @@ def strip_spread(y, of_rows, of_columns, planes, y_image, y_plane, all_planes, Y
 def strip_pool(x: Tensor) -> Tensor:
     """The row means plus the column means, (..., H, W) -> (..., H, W); of a gradient, the gradient of the map."""
     y = like(x, x.shape[-2:])
+    if not x.numel():
+        return y
     source, target = as_maps(2, x, y)
     tile, warps = _tile(source)
     _, height, width = source.sizes

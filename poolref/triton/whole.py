@@ -224,7 +224,7 @@ class Lines:
             size, stride = x.shape[axis], x.stride(axis)
             if run and run[-1][1] == size * stride:
                 run[-1] = run[-1][0] * size, stride
-            elif size > 1:
+            elif size != 1:
                 run.append((size, stride))
         if any(len(run) > most for run, most in zip(runs, (2, 1, 1))):
             return cls.of(x.permute(order).contiguous().permute(_inverse(order)), regions)
@@ -380,6 +380,8 @@ def _reduce(
     learned: bool = False,
 ) -> Tensor:
     """Reduce every line to `y` (and `choice`), or, unless `final`, return its state."""
+    if not x.numel():
+        return y
     lines = Lines.of(x, regions)
     tile, blocks, warps, step = lines.tile()
     steps = triton.cdiv(lines.cells, step)
@@ -423,6 +425,8 @@ def _stream(
     t_grad: Tensor | None = None,
 ) -> Tensor:
     """Write every cell of `x_grad` once."""
+    if not x.numel():
+        return x_grad
     lines = Lines.of(x, regions)
     learned, shaped = t_grad is not None, {"power": power, "t": t, "eps": eps}
     grad = _laid(grad, x_grad, regions.ndim)

@@ -46,3 +46,4 @@ def main():
     for layout in ("channels last", "strided", "unaligned"):
         check((6, 5), (3, 1), torch.bfloat16, distinct, layout)
     check((6, 5), dtype=torch.float16, fill=distinct)
+    check((6, 5), planes=(0, 3))

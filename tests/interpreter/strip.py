@@ -35,6 +35,7 @@ def main():
         check((6, 5), torch.bfloat16, distinct, layout)
         check((70, 40), torch.bfloat16, distinct, layout)
     check((6, 5), torch.float16, distinct)
+    check((6, 5), planes=(0, 3))
 
     @settings(max_examples=6, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(1, 90), st.integers(1, 90))

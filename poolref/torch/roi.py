@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from poolref.regions import check_boxes, check_flag, check_int, check_maps, check_positive, check_size
-from poolref.torch.core import check_float_tensor, widen
+from poolref.torch.core import check_float_tensor, in_onnx_export, widen
 from poolref.torch.cuda import runs_kernels
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import channels_innermost
@@ -52,7 +52,7 @@ def roi_pool(input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], s
     whole = corners.trunc()
     x1, y1, x2, y2 = (whole + ((corners - whole).abs() >= 0.5) * corners.sign()).long().unbind(1)
     down, across = _bins(y1, y2, rows, height), _bins(x1, x2, columns, width)
-    if torch.onnx.is_in_onnx_export():
+    if in_onnx_export():
         pooled = _first_largest(input[image], down, across, (height, width))[0]
     else:
         pooled = pool_maxima(input, image, down, across)
@@ -110,7 +110,7 @@ def roi_align(
     dtype = widen(input[:0]).dtype
     down = _sampling(y1, y2, rows, input.shape[2], sampling_ratio, aligned).to(dtype)
     across = _sampling(x1, x2, columns, input.shape[3], sampling_ratio, aligned).to(dtype)
-    if torch.onnx.is_in_onnx_export():
+    if in_onnx_export():
         return _product(widen(input)[image], down, across).to(input.dtype)
     return align_products(input, image, down, across)
 

@@ -21,6 +21,11 @@ def channels_last(x):
     return x.movedim(1, -1).contiguous().movedim(-1, 1)
 
 
+def number(x):
+    """One for every map, and computed from it, so that its gradient is a part of the map's."""
+    return 2 + x.sigmoid().mean((-2, -1), keepdim=True)
+
+
 # Each is called with maps of 5x6 and of 3x4 cells.  Every operator that has a kernel belongs here.
 POOLS = {
     "max": lambda x: F.max_pool2d(x, 3, 2, 1),
@@ -32,6 +37,8 @@ POOLS = {
     "lp": lambda x: F.lp_pool2d(x, 3, 3, 2),
     "gem": lambda x: F.gem_pool2d(x, 3, 2, 1, p=2.5, eps=0.1),
     "lse": lambda x: F.lse_pool2d(x, 3, 2, 1),
+    "learned gem": lambda x: F.gem_pool2d(x, 2, p=number(x), eps=0.1),
+    "learned lse": lambda x: F.adaptive_lse_pool2d(x, (3, 4), number(x)),
     "scan of rows": lambda x: F.max_pool(x, Running("left")),
     "scan of columns": lambda x: F.max_pool(x, Running("up")),
     "scan, channels last": lambda x: F.max_pool(channels_last(torch.cat([x, -x], 1)), Running("down")),

@@ -86,7 +86,7 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, p: floa
     if p == np.inf:
         out[...] = 0
         grid.scatter(g, grid.argmax(a)[1], out)
-        out *= np.sign(x)
+        np.multiply(out, np.sign(x), out=out, where=out != 0)  # a NaN that no region covers has no gradient
         return
     with np.errstate(all="ignore"):
         sums = grid.sum(_power(a, p))
@@ -99,7 +99,8 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, p: floa
         cells, y = _by_region(a[i], strip, p)
         with np.errstate(all="ignore"):
             ratio = np.where((cells == 0) | (y == 0), 0, np.where(cells == y, 1, cells / y) ** (p - 1))
-        out[i] += np.sign(x[i]) * strip.scatter(g[i, rows].reshape(-1, 1) * ratio)
+        shares = strip.scatter(g[i, rows].reshape(-1, 1) * ratio)
+        out[i] += np.where(shares == 0, 0, np.sign(x[i]) * shares)  # a NaN that no region covers has no gradient
 
 
 def _untamed(sums: np.ndarray, a: np.ndarray, grid: Grid) -> np.ndarray:

@@ -162,7 +162,7 @@ class LearnedPool(Pool):
         arguments = given.arguments
         (name, number), *constants = [(name, self.check(name, arguments.pop(name))) for name in self.own]
         learnable, channels = arguments.pop("learnable"), arguments.pop("channels")
-        self.base.__init__(self, **arguments)
+        self._base.__init__(self, **arguments)
         for constant in constants:
             setattr(self, *constant)
         self.learnable = check_flag("learnable", learnable)
@@ -221,7 +221,7 @@ def learned_modules(
                 "__doc__": documented(base, reducer, ndim, signature, says).replace("when called, as", "as"),
                 "__signature__": signature,
                 "signature": signature,
-                "base": base,
+                "_base": base,
                 "check": staticmethod(check),
                 "own": tuple(own),
                 "options": ("number", *own[1:]),

@@ -152,7 +152,7 @@ def total(values: Tensor, sweep: Sweep) -> Tensor:
 class LearnedPool(Pool):
     """A pool whose reducer takes a number that can be learned, one for all channels or one for each."""
 
-    base: ClassVar[type[Pool]]
+    _base: ClassVar[type[Pool]]
     check: ClassVar[Callable[[str, object], float]]
     signature: ClassVar[inspect.Signature]
 

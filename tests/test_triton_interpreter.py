@@ -6,6 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
+
+import poolref.torch.cuda as cuda
+from poolref.regions import Window
 
 FOLDER = Path(__file__).parent / "interpreter"
 OPERATORS = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in ("__main__", "harness"))
@@ -19,6 +23,21 @@ def test_kernels_compute_what_the_numpy_column_does(operator):
     run = subprocess.run([sys.executable, FOLDER, operator], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
     assert int(run.stdout.splitlines()[-1].split()[0]) >= 30  # it did compare
+
+
+def test_maps_with_more_rows_than_cuda_starts_go_to_torch(monkeypatch):
+    monkeypatch.setattr(cuda, "KERNELS", True)
+    monkeypatch.setattr(cuda, "on_gpu", lambda x: True)
+    most = 65_535
+    for shape, served in (
+        ((most, 2), True),
+        ((most + 1, 2), False),
+        ((2, most + 1), True),
+        ((2, 256 * most + 1), False),
+    ):
+        assert cuda.runs_kernels(torch.empty(1, *shape, dtype=torch.half), Window(2)) == served
+    columns_apart = torch.empty(1, most + 1, 2).transpose(1, 2)
+    assert not cuda.runs_kernels(columns_apart, Window(2))
 
 
 def test_triton_is_not_imported_before_it_is_needed():

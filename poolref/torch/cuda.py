@@ -25,25 +25,29 @@ from poolref.torch.sweeps import empty_like
 KERNELS = os.environ.get("POOLREF_KERNELS") != "off" and find_spec("triton") is not None
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 MOST_CELLS = 64  # of a window or bin: its taps are unrolled in a kernel
+MOST_BLOCKS = 65_535  # of rows, and of columns, that CUDA starts at once
 
 
 def runs_kernels(x: Tensor, regions: Regions | None = None, files: Mapping[type[Regions], str] | None = None) -> bool:
     """Whether kernels serve this input: floats of up to 32 bits on a GPU, and kinds of regions that `files` names.
 
-    Windows and bins may have up to 64 cells.  Operators that know no regions, and the kernels of which serve all
-    inputs, ask without them.
+    Windows and bins may have up to 64 cells, and their maps up to 65,535 rows and, side by side in memory, 16 million
+    columns.  Operators that know no regions, and the kernels of which serve all inputs, ask without them.
     """
     if not (KERNELS and on_gpu(x) and x.dtype in DTYPES) or in_onnx_export():
         return False
     if files is not None and type(regions) not in files:
         return False
+    if not isinstance(regions, Window | Adaptive):
+        return True
+    spatial = x.shape[x.ndim - regions.ndim :]
+    sizes = list(zip(spatial, regions.output_shape(spatial)))
+    *others, columns = map(max, sizes)
+    if max(others, default=0) > MOST_BLOCKS or columns > MOST_BLOCKS * (256 if x.stride(-1) == 1 else 1):
+        return False
     if isinstance(regions, Window):
         return max(prod(regions.kernel_size), prod(regions.stride)) <= MOST_CELLS
-    if isinstance(regions, Adaptive):
-        spatial = x.shape[x.ndim - regions.ndim :]
-        sizes = list(zip(spatial, regions.output_shape(spatial)))
-        return max(prod(-(-n // o) + 1 for n, o in sizes), prod(-(-o // n) + 1 for n, o in sizes)) <= MOST_CELLS
-    return True
+    return max(prod(-(-n // o) + 1 for n, o in sizes), prod(-(-o // n) + 1 for n, o in sizes)) <= MOST_CELLS
 
 
 def on_gpu(x: Tensor) -> bool:

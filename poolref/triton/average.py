@@ -10,6 +10,7 @@ Nothing is saved: the gradient of a mean does not depend on the map.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import triton
@@ -136,7 +137,7 @@ def avg_pool(
         average_forward, grid, x.device, warps,
         x=source.tensor, y=y, planes=source.planes,
         **layouts(x=source, y=target), **taps.constants,
-        **_divisor(regions, spatial, taps, count_include_pad, divisor), **tile,
+        **multiplier(regions, spatial, taps, count_include_pad, divisor), PADDED=count_include_pad, **tile,
     )  # fmt: skip
     return y
 
@@ -158,17 +159,20 @@ def avg_pool_backward(
         average_backward, grid, grad.device, warps,
         grad=source.tensor, x_grad=x_grad, planes=target.planes,
         **layouts(x=target, y=source), **taps.constants,
-        **_divisor(regions, spatial, taps, count_include_pad, divisor), OWNERS=taps.owners, **tile,
+        **multiplier(regions, spatial, taps, count_include_pad, divisor), PADDED=count_include_pad,
+        OWNERS=taps.owners, **tile,
     )  # fmt: skip
     return x_grad
 
 
-def _divisor(regions: Window | Adaptive, spatial, taps: Taps, padded: bool, divisor: float | None) -> dict:
-    """What a sum is multiplied by: one factor for all regions where they have equally many cells, else their counts."""
+def multiplier(
+    regions: Window | Adaptive, spatial: Sequence[int], taps: Taps, padded: bool, divisor: float | None
+) -> dict:
+    """What a sum is multiplied by: one factor where all regions have equally many cells, else 1 over their counts."""
     if divisor is None and not taps.bins:
         window = regions if isinstance(regions, Window) else Window(taps.kernel[3 - regions.ndim :])
         sizes = window.padded_sizes(spatial) if padded else [[*map(len, axis)] for axis in window.spans(spatial)]
         if all(set(axis) == {k} for axis, k in zip(sizes, window.kernel_size)):
             divisor = prod(taps.kernel)
     counted = divisor is None
-    return {"factor": 1.0 if counted else 1.0 / divisor, "PADDED": padded, "COUNT": counted}
+    return {"factor": 1.0 if counted else 1.0 / divisor, "COUNT": counted}

@@ -140,6 +140,12 @@ class Taps:
         return cls(kernel, fill + regions.stride, padding, fill + regions.dilation, False, kernel)
 
     @property
+    def apart(self) -> bool:
+        """Whether they are windows side by side, without padding: no cell lies in two, or between two."""
+        whole = self.kernel == self.stride and set(self.dilation) == {1}
+        return whole and not (self.bins or any(self.padding))
+
+    @property
     def constants(self) -> dict:
         """As the kernels take them."""
         return {"K": self.kernel, "S": self.stride, "P": self.padding, "D": self.dilation, "BINS": self.bins}

@@ -26,8 +26,8 @@ import triton.language as tl
 from torch import Tensor
 
 from poolref.regions import Adaptive, Window
-from poolref.triton.average import _divisor, share
-from poolref.triton.launch import Taps, as_maps, launch, like, over_inputs, over_outputs
+from poolref.triton.average import multiplier, share
+from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
 from poolref.triton.windows import cell, owner, place, plane, read, tap, write
 
 # --- the functions: f, its inverse and its slope, for cells and regions of any shape ---------------------------------
@@ -453,11 +453,9 @@ def mean_pool(f: str, x: Tensor, regions: Window | Adaptive, t: float | Tensor, 
     launch(
         mean_forward, grid, x.device, warps,
         x=source.tensor, y=y, t=numbers.tensor, planes=source.planes,
-        x_image=source.image_stride, x_plane=source.plane_stride,
-        y_image=target.image_stride, y_plane=target.plane_stride,
-        t_image=numbers.image_stride, t_plane=numbers.plane_stride, eps=eps,
-        X=source.layout, Y=target.layout, **taps.constants, **_count(f, regions, spatial, taps),
-        POWER=_power(f, t), F=f, **tile,
+        t_image=numbers.image_stride, t_plane=numbers.plane_stride, **layouts(x=source, y=target),
+        **taps.constants, **multiplier(regions, spatial, taps, padded=False, divisor=1 if f == "lp" else None),
+        eps=eps, POWER=plain_power(f, t), F=f, **tile,
     )  # fmt: skip
     return y
 
@@ -480,24 +478,21 @@ def mean_pool_backward(
     slope = torch.empty_like(top)
     source, target, given, tops, slopes, numbers = as_maps(n, x, x_grad, grad, top, slope, _number(f, x, n, t))
     common = {
-        "x": source.tensor, "t": numbers.tensor, "planes": source.planes,
-        "x_image": source.image_stride, "x_plane": source.plane_stride,
+        "x": source.tensor, "t": numbers.tensor, "planes": source.planes, **layouts(x=source),
         "t_image": numbers.image_stride, "t_plane": numbers.plane_stride, "eps": eps,
-        "X": source.layout, "S": taps.stride, "P": taps.padding, "D": taps.dilation,
-        "POWER": _power(f, t), "F": f,
+        "POWER": plain_power(f, t), "F": f, "S": taps.stride, "P": taps.padding, "D": taps.dilation,
     }  # fmt: skip
-    of_map = {"x_grad": x_grad, "y_image": target.image_stride, "y_plane": target.plane_stride, "Y": target.layout}
+    of_map = {"x_grad": x_grad, **layouts(y=target)}
     of_grad = {
-        "grad": given.tensor, "g_image": given.image_stride, "g_plane": given.plane_stride, "G": given.layout,
-        **_count(f, regions, spatial, taps), "LEARNED": learned,
+        "grad": given.tensor, **layouts(g=given),
+        **multiplier(regions, spatial, taps, padded=False, divisor=1 if f == "lp" else None), "LEARNED": learned,
     }  # fmt: skip
 
     def of_t(grid: tuple[int, ...], depths: int) -> Tensor:
         shape = (depths * grid[1] * grid[2], source.images * source.planes)
         return x.new_empty(shape if learned else 0, dtype=torch.float32)
 
-    apart = not taps.bins and taps.kernel == taps.stride and not any(taps.padding) and set(taps.dilation) == {1}
-    if apart:
+    if taps.apart:
         grid, tile, warps = over_inputs(target, taps)
         t_grad = of_t(grid, -(-target.sizes[0] // taps.stride[0]))
         launch(mean_backward_apart, grid, x.device, warps, t_grad=t_grad, **common, **of_map, **of_grad, **tile)
@@ -506,35 +501,25 @@ def mean_pool_backward(
         t_grad = of_t(grid, tops.sizes[0])
         launch(
             mean_slopes, grid, x.device, warps, top=tops.tensor, slope=slopes.tensor, t_grad=t_grad,
-            y_image=tops.image_stride, y_plane=tops.plane_stride, Y=tops.layout,
-            K=taps.kernel, BINS=taps.bins, **common, **of_grad, **tile,
+            K=taps.kernel, BINS=taps.bins, **layouts(y=tops), **common, **of_grad, **tile,
         )  # fmt: skip
         grid, tile, warps = over_inputs(target, taps)
         launch(
             mean_backward, grid, x.device, warps, top=tops.tensor, slope=slopes.tensor,
-            g_image=tops.image_stride, g_plane=tops.plane_stride, G=tops.layout,
-            K=taps.kernel, BINS=taps.bins, OWNERS=taps.owners, **common, **of_map, **tile,
+            K=taps.kernel, BINS=taps.bins, OWNERS=taps.owners, **layouts(g=tops), **common, **of_map, **tile,
         )  # fmt: skip
     return x_grad, t_grad.sum(0).view(*x.shape[: x.ndim - n], *[1] * n) if learned else None
 
 
-def _power(f: str, t: float | Tensor) -> int:
+def plain_power(f: str, t: float | Tensor) -> int:
     """The power that multiplications give, or 0."""
     return int(t) if f != "lse" and not isinstance(t, Tensor) and t in (1, 2, 3, 4) else 0
 
 
 def _number(f: str, x: Tensor, n: int, t: float | Tensor) -> Tensor:
     """t for every plane of x, with spatial axes of 1."""
-    if _power(f, t):
+    if plain_power(f, t):
         t = x.new_empty(())  # which no kernel reads
     elif not isinstance(t, Tensor):
         t = x.new_full((), t, dtype=torch.float32)
     return t.expand(*x.shape[: x.ndim - n], *[1] * n)
-
-
-def _count(f: str, regions: Window | Adaptive, spatial, taps: Taps) -> dict:
-    """What a sum is multiplied by: a factor or, where not all regions have equally many cells, 1 over their numbers."""
-    if f == "lp":
-        return {"factor": 1.0, "COUNT": False}
-    how = _divisor(regions, spatial, taps, padded=False, divisor=None)
-    return {"factor": how["factor"], "COUNT": how["COUNT"]}

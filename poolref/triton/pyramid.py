@@ -22,7 +22,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Pyramid
 from poolref.triton.fold import LAST, both, join, meet, nothing
-from poolref.triton.launch import THREADS, Maps, as_maps, launch, like
+from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
 
 
 @triton.jit
@@ -210,7 +210,7 @@ def _forward(
     launch(
         pyramid_forward, (source.images * triton.cdiv(source.planes, tile["BP"]),), x.device, warps,
         x=source.tensor, y=y, choice=choice, planes=source.planes,
-        x_image=source.image_stride, x_plane=source.plane_stride, factor=1 / (divisor or 1), X=source.layout,
+        **layouts(x=source), factor=1 / (divisor or 1),
         LEVELS=pyramid.levels, STARTS=starts, EDGES=edges, KIND=kind, MIN=smallest,
         WIDTHS=tuple(triton.next_power_of_2(n) for n in pyramid.levels), MEAN=kind == "sum" and divisor is None, **tile,
     )  # fmt: skip
@@ -235,7 +235,7 @@ def _backward(
     launch(
         pyramid_backward, (target.images * triton.cdiv(target.planes, tile["BP"]),), grad.device, warps,
         grad=grad, choice=grad if choice is None else choice, x_grad=x_grad, planes=target.planes,
-        x_image=target.image_stride, x_plane=target.plane_stride, factor=1 / (divisor or 1), X=target.layout,
+        **layouts(x=target), factor=1 / (divisor or 1),
         LEVELS=pyramid.levels, STARTS=starts, EDGES=edges, KIND=kind, MEAN=kind == "sum" and divisor is None,
         OWNERS=tuple(max(map(len, Adaptive(width, ndim=1).spans((n,))[0])) for n in pyramid.levels), **tile,
     )  # fmt: skip

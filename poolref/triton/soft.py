@@ -200,19 +200,15 @@ def soft_pool_backward(grad: Tensor, x: Tensor, regions: Window | Adaptive) -> T
     n = regions.ndim
     taps = Taps.of(regions, x.shape[x.ndim - n :])
     x_grad = like(x, x.shape[x.ndim - n :])
-    apart = not taps.bins and taps.kernel == taps.stride and not any(taps.padding) and set(taps.dilation) == {1}
-    sums = () if apart else _forward(x, regions, sums=True)
+    sums = () if taps.apart else _forward(x, regions, sums=True)
     source, target, given, *of_regions = as_maps(n, x, x_grad, grad, *sums)
-    grid, tile, warps = over_inputs(target, taps, light=apart)
+    grid, tile, warps = over_inputs(target, taps, light=taps.apart)
     common = {
         "grad": given.tensor, "x": source.tensor, "x_grad": x_grad, "planes": source.planes,
         "S": taps.stride, "P": taps.padding, "D": taps.dilation, **layouts(x=source, t=target), **tile,
     }  # fmt: skip
-    if apart:
-        launch(
-            soft_backward_apart, grid, x.device, warps,
-            **layouts(y=given), **common,
-        )  # fmt: skip
+    if taps.apart:
+        launch(soft_backward_apart, grid, x.device, warps, **layouts(y=given), **common)
     else:
         top, scale, lag = of_regions
         launch(

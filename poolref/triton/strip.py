@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor, float32
 
-from poolref.triton.launch import THREADS, Maps, as_maps, launch, like
+from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
 from poolref.triton.windows import place
 
 
@@ -98,8 +98,7 @@ def strip_pool(x: Tensor) -> Tensor:
     tile, warps = _tile(source)
     _, height, width = source.sizes
     blocks = source.images * triton.cdiv(source.planes, tile["BP"])
-    of_x = {"x": source.tensor, "x_image": source.image_stride, "x_plane": source.plane_stride, "X": source.layout}
-    of_y = {"y": y, "y_image": target.image_stride, "y_plane": target.plane_stride, "Y": target.layout}
+    of_x, of_y = {"x": source.tensor, **layouts(x=source)}, {"y": y, **layouts(y=target)}
     if height <= tile["BH"] and width <= tile["BW"]:
         launch(strip_small, (blocks, 1, 1), x.device, warps, planes=source.planes, **of_x, **of_y, **tile)
         return y

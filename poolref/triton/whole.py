@@ -27,7 +27,7 @@ from torch import Tensor
 from poolref.regions import Columns, Rows, Whole
 from poolref.triton.fold import join, load, meet, nothing, result, save
 from poolref.triton.launch import THREADS, launch, like
-from poolref.triton.means import _power, slope_of_cell, slope_of_region, slope_of_t
+from poolref.triton.means import plain_power, slope_of_cell, slope_of_region, slope_of_t
 from poolref.triton.soft import pulled
 
 _KEPT = {"max": 1, "sum": 1, "first": 2, "soft": 3, "gem": 2, "lp": 2, "lse": 4}  # parts of a state, t aside
@@ -351,14 +351,14 @@ def lse_pool_backward(
 
 
 def _mean(f: str, x: Tensor, regions: Lined, t: float | Tensor, eps: float = 0.0) -> Tensor:
-    shaped = {"divisor": 1 if f == "lp" else None, "power": _power(f, t), "t": t, "eps": eps}
+    shaped = {"divisor": 1 if f == "lp" else None, "power": plain_power(f, t), "t": t, "eps": eps}
     return _reduce(x, regions, like(x, _pooled(x, regions)), f, **shaped)
 
 
 def _mean_backward(
     f: str, grad: Tensor, x: Tensor, regions: Lined, t: float | Tensor, learned: bool, eps: float = 0.0
 ) -> tuple[Tensor, Tensor | None]:
-    shaped = {"divisor": 1 if f == "lp" else None, "power": _power(f, t), "t": t, "eps": eps}
+    shaped = {"divisor": 1 if f == "lp" else None, "power": plain_power(f, t), "t": t, "eps": eps}
     t_grad = like(x, _pooled(x, regions), torch.float32) if learned else None
     x_grad = like(x, x.shape[x.ndim - regions.ndim :])
     _stream(x_grad, grad, x, regions, f, t_grad=t_grad, **shaped)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Window
 from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
-from poolref.triton.windows import along, cell, owner, place, plane, read, tap, write
+from poolref.triton.windows import cell, owner, place, plane, read, store, tap, write
 
 
 @triton.jit
@@ -69,8 +69,7 @@ def average_forward(x, y, planes, x_image, x_plane, y_image, y_plane, factor,
         results = results + (total,)
     y_planes = plane(y, image, first, y_image, y_plane, BP)
     for r in tl.static_range(ROWS):
-        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + along(columns, Y)
-        tl.store(y_planes + offset, results[r].to(y.dtype.element_ty), ok & (o_row + r < Y[1]) & (columns < Y[2]))
+        store(y_planes, results[r], ok, o_depth, o_row + r, columns, Y)
 
 
 @triton.jit

@@ -105,6 +105,13 @@ def owner(i0, R: tl.constexpr, PHASE: tl.constexpr, t: tl.constexpr, N: tl.const
 
 
 @triton.jit
+def store(y, value, ok, depth, row, columns, Y: tl.constexpr):
+    """Store a row of outputs."""
+    offset = depth.to(tl.int64) * Y[3] + row.to(tl.int64) * Y[4] + along(columns, Y)
+    tl.store(y + offset, value.to(y.dtype.element_ty), ok & (row < Y[1]) & (columns < Y[2]))
+
+
+@triton.jit
 def write(x, values, ok, depth, row, first, C: tl.constexpr, X: tl.constexpr, S: tl.constexpr, BP: tl.constexpr,
           BW: tl.constexpr):  # fmt: skip
     """Store a row of cells, the phases of which are `values[C]` and the next ones; side by side where there are two."""

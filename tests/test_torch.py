@@ -20,6 +20,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
+from benchmarks import measure
 from poolref import catalog
 from poolref.regions import Adaptive, Pyramid, Running, Whole, Window
 from poolref.torch import functional
@@ -362,3 +363,22 @@ def test_soft_pool_lies_between_mean_and_max_and_shifts(seed, shift):
     assert (y <= max_pool(x, window) + 1e-12).all() and (y >= avg_pool(x, window) - 1e-12).all()
     torch.testing.assert_close(soft_pool(x + shift, window), y + shift, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(sum_pool(x, window), 9 * avg_pool(x, window))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=str)
+@pytest.mark.parametrize(
+    "name, regions",
+    [(name, Adaptive(7)) for name in ("gem_pool", "lse_pool", "lp_pool", "soft_pool", "expected_pool")]
+    + [("expected_pool", Window(2)), ("expected_pool", Window(3, 2, 1))],
+    ids=str,
+)
+def test_cells_laid_out_take_at_most_two_maps_of_memory(name, regions, layout):
+    """Beyond the results, and beyond what a block of planes takes, which does not grow with the batch."""
+    x = torch.rand(16, 64, 55, 55).contiguous(memory_format=layout).requires_grad_()
+
+    def train():
+        y = getattr(functional, name)(x, regions)
+        return y.detach(), *torch.autograd.grad(y, x, torch.ones_like(y))
+
+    peak, results = measure.memory(train)
+    assert peak - results <= 2 * x.nbytes + 2**22 * torch.get_num_threads()

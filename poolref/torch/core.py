@@ -7,7 +7,7 @@ device.  Where torch has a fast operator for a kind of regions, that one is used
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import lru_cache, wraps
 from math import prod
 
 import torch
@@ -199,6 +199,20 @@ def region_cells(x: Tensor, regions: Regions, fill: float) -> Tensor:
     return x.movedim(tuple(range(-n, 0)), tuple(range(n))).flatten(0, n - 1).movedim(0, -1)
 
 
+def spread_cells(cells: Tensor, regions: Regions, spatial: Sequence[int]) -> Tensor:
+    """The transpose of `region_cells`: (..., *output, cells of the largest) -> (..., *spatial)."""
+    n = len(spatial)
+    positions = [_positions(regions, axis, tuple(spatial)) for axis in range(n)]
+    cells = cells.movedim(-1, 0).unflatten(0, [len(axis[0]) for axis in positions])
+    for axis in reversed(range(n)):  # (*cell axes left, ..., *output axes left, *spatial axes done)
+        dim, size = axis - n, spatial[axis]
+        targets = torch.tensor(positions[axis], device=cells.device).flatten()
+        cells = cells.movedim(axis, dim).flatten(dim - 1, dim)
+        x = cells.new_zeros((*cells.shape[:dim], size + 1, *cells.shape[cells.ndim + dim + 1 :]))
+        cells = x.index_add_(dim, targets, cells).narrow(dim, 0, size)
+    return cells
+
+
 def region_counts(regions: Regions, spatial: Sequence[int], like: Tensor, padded: bool = False) -> Tensor:
     """The number of cells of every region, explicit padding included if `padded`, with dtype and device of `like`."""
     if padded and isinstance(regions, Window):
@@ -213,7 +227,7 @@ def region_counts(regions: Regions, spatial: Sequence[int], like: Tensor, padded
 
 def as_window(regions: Regions, spatial: Sequence[int]) -> Window | None:
     """The window with the same regions, if there is one: adaptive bins that divide the map are windows."""
-    if isinstance(regions, Adaptive):
+    if isinstance(regions, Adaptive | Whole | Rows | Columns):
         size = regions.output_shape(spatial)
         if all(n % o == 0 for n, o in zip(spatial, size)):
             return Window(tuple(n // o for n, o in zip(spatial, size)))
@@ -233,11 +247,24 @@ def _cells_along(x: Tensor, dim: int, regions: Regions, axis: int, spatial: tupl
         return F.pad(x, [0, 0] * (-dim - 1) + [p, behind], value=fill).unfold(dim, extent, s)[..., ::d]
     if spans == (range(n),):  # the whole axis
         return x.unsqueeze(x.ndim + dim).movedim(dim, -1)
-    longest = max(1, *map(len, spans))
     if spans == tuple(range(i, i + 1) for i in range(n)):  # every cell by itself
         return x.unsqueeze(-1)
-    positions = torch.tensor([[*span] + [n] * (longest - len(span)) for span in spans], device=x.device)
-    return F.pad(x.movedim(dim, -1), [0, 1], value=fill)[..., positions].movedim(-2, dim - 1)
+    positions = torch.tensor(_positions(regions, axis, spatial), device=x.device)
+    padded = F.pad(x, [0, 0] * (-dim - 1) + [0, 1], value=fill)
+    return padded.index_select(dim, positions.flatten()).unflatten(dim, positions.shape).movedim(dim, -1)
+
+
+@lru_cache(maxsize=256)
+def _positions(regions: Regions, axis: int, spatial: tuple[int, ...]) -> list[list[int]]:
+    """Where along an axis the cells of every region lie; the size of the axis where there is none."""
+    n = spatial[axis]
+    if isinstance(regions, Window):
+        k, s, p, d = (v[axis] for v in (regions.kernel_size, regions.stride, regions.padding, regions.dilation))
+        cells = [range(i * s - p, i * s - p + k * d, d) for i in range(regions.output_shape(spatial)[axis])]
+        return [[i if 0 <= i < n else n for i in span] for span in cells]
+    spans = regions.spans(spatial)[axis]
+    longest = max(1, *map(len, spans))
+    return [[*span] + [n] * (longest - len(span)) for span in spans]
 
 
 def _running_max(x: Tensor, regions: Running) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,8 @@
 
 Two of the functions compute the operator from a few sums that overlapping windows share; that is fast, and exact as
 long as no sum comes near overflow or underflow; they give up where one does.  The other two compute it from the cells
-of each window by itself, always exactly.  On a GPU, Triton kernels take the place of all four.
+of each window by itself, always exactly, and they serve regions that are no windows.  Either way it is done for a few
+planes at a time, so that no array of cells grows with the batch.  On a GPU, Triton kernels take the place of all four.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from math import isfinite
 import torch
 from torch import Tensor
 
-from poolref.regions import Regions, Window
-from poolref.torch.core import as_window, in_onnx_export, region_cells, widen
+from poolref.regions import Regions
+from poolref.torch.core import as_window, in_onnx_export, region_cells, spread_cells, widen
 from poolref.torch.cuda import runs_kernels, triton_function
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import Sweep, as_maps, as_planes, empty_like
@@ -24,8 +25,8 @@ from poolref.torch.sweeps import Sweep, as_maps, as_planes, empty_like
 
 def kernel(
     name: str,
-    forward: Callable,
-    backward: Callable,
+    forward: Callable | None,
+    backward: Callable | None,
     of_cells: Callable,
     cells_backward: Callable,
     fill: float,
@@ -35,7 +36,8 @@ def kernel(
 
     Args:
         name: its name among `torch.ops.poolref`.
-        forward: `(x, sweep, *parameters)` -> y for a block of planes, or None if it would not be exact.
+        forward: `(x, sweep, *parameters)` -> y for a block of planes, or None if it would not be exact.  May itself
+            be None, and `backward` with it, where no sums are shared.
         backward: `(grad_output, x, y, sweep, *parameters)` -> the gradient of x, or None.
         of_cells: `(cells, *parameters)` -> y, for cells in the last axis; autograd must be able to differentiate it.
         cells_backward: `(grad_output, cells, *parameters)` -> the gradient of the cells.
@@ -49,12 +51,12 @@ def kernel(
         if runs_kernels(x, regions, triton):
             return triton_function(triton, regions, name)(x, regions, *parameters)
         n = regions.ndim
-        sweep = Sweep(regions, tuple(x.shape[-n:]))
+        sweep = Sweep(regions, tuple(x.shape[-n:]), forward is not None)
         y = empty_like(x, sweep.output)
         for x_block, y_block in sweep.blocks(x, y):
             x_block = widen(x_block)
             # Elsewhere the host would have to wait to learn whether the sums are exact.
-            result = forward(x_block, sweep, *parameters) if x.is_cpu else None
+            result = forward(x_block, sweep, *parameters) if x.is_cpu and sweep.sweeps else None
             if result is None:
                 result = as_planes(of_cells(region_cells(as_maps(x_block, n), regions, fill), *parameters), n)
             y_block.copy_(result)
@@ -64,19 +66,19 @@ def kernel(
         if runs_kernels(x, regions, triton):
             return triton_function(triton, regions, f"{name}_backward")(grad, x, regions, *parameters)
         n = regions.ndim
-        sweep = Sweep(regions, tuple(x.shape[-n:]))
+        sweep = Sweep(regions, tuple(x.shape[-n:]), forward is not None)
         x_grad = empty_like(x, sweep.spatial)
         y = grad if y is None else y  # which is read on the CPU only
         for x_block, grad_block, y_block, x_grad_block in sweep.blocks(x, grad, y, x_grad):
             x_block, grad_block, result = widen(x_block), widen(grad_block), None
-            if x.is_cpu:
+            if x.is_cpu and sweep.sweeps:
                 if y.dtype != x_block.dtype:  # rounded to half precision, it is too far from the cells
                     y_block = forward(x_block, sweep, *parameters)
                 result = None if y_block is None else backward(grad_block, x_block, y_block, sweep, *parameters)
             if result is None:
                 cells = region_cells(as_maps(x_block, n), regions, fill)
                 cells = cells_backward(as_maps(grad_block, n).unsqueeze(-1), cells, *parameters)
-                result = as_planes(sweep.spread_cells(cells), n)
+                result = as_planes(spread_cells(cells, regions, sweep.spatial), n)
             x_grad_block.copy_(result)
         return x_grad
 
@@ -94,13 +96,9 @@ def kernel(
     def over_regions(x: Tensor, regions: Regions, *parameters: float) -> Tensor:
         if in_onnx_export():  # ONNX knows torch's operators, and not ours
             return exact(x, regions, parameters)
-        if runs_kernels(x, regions, triton):
-            return pool(x, regions, parameters)
-        window = as_window(regions, tuple(x.shape[x.ndim - regions.ndim :]))
-        if window is not None:
-            return pool(x, window, parameters)
-        cells = region_cells(x, regions, fill)  # in a row, and all of them are one window
-        return pool(cells, Window((cells.shape[-1],)), parameters).squeeze(-1)
+        if not runs_kernels(x, regions, triton):
+            regions = as_window(regions, tuple(x.shape[x.ndim - regions.ndim :])) or regions
+        return pool(x, regions, parameters)
 
     return over_regions
 

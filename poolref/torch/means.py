@@ -13,8 +13,16 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from poolref.regions import Columns, Regions, Rows, Whole, Window, check_broadcast, check_flag, check_int
-from poolref.torch.core import as_window, check_float_tensor, in_onnx_export, region_cells, region_counts, widen
+from poolref.regions import Regions, check_broadcast, check_flag, check_int
+from poolref.torch.core import (
+    as_window,
+    check_float_tensor,
+    in_onnx_export,
+    region_cells,
+    region_counts,
+    spread_cells,
+    widen,
+)
 from poolref.torch.cuda import runs_kernels, triton_function
 from poolref.torch.forms import Pool, described, documented, own_parameters
 from poolref.torch.operators import operator
@@ -59,10 +67,10 @@ def mean_kernel(
             for block in sweep.blocks(x, *others, t.expand(*x.shape[: x.ndim - n], *[1] * n)):
                 yield block[-1], *block[:-1]
 
-    def start(x: Tensor, window: Window) -> tuple[int, Sweep, Tensor]:
-        n, spatial = window.ndim, tuple(x.shape[x.ndim - window.ndim :])
-        counts = region_counts(window, spatial, widen(x[:0]))
-        return n, Sweep(window, spatial), counts.unsqueeze(-1) if channels_innermost(x, n) else counts
+    def start(x: Tensor, regions: Regions) -> tuple[int, Sweep, Tensor]:
+        n, spatial = regions.ndim, tuple(x.shape[x.ndim - regions.ndim :])
+        counts = region_counts(regions, spatial, widen(x[:0]))
+        return n, Sweep(regions, spatial), counts.unsqueeze(-1) if channels_innermost(x, n) else counts
 
     def each(t: float | Tensor, n: int) -> Tensor | float:
         return as_maps(t, n).unsqueeze(-1) if isinstance(t, Tensor) else t
@@ -75,7 +83,7 @@ def mean_kernel(
         y = empty_like(x, sweep.output)
         for number, x_block, y_block in blocks(sweep, x, t, y):
             x_block = widen(x_block)
-            result = forward(x_block, number, sweep, counts, *constants) if x.is_cpu else None
+            result = forward(x_block, number, sweep, counts, *constants) if x.is_cpu and sweep.sweeps else None
             if result is None:
                 cells, there = _cells(as_maps(x_block, n), regions)
                 result = as_planes(of_cells(cells, there, each(number, n), *constants), n)
@@ -104,7 +112,7 @@ def mean_kernel(
         for number, x_block, y_block, grad_block, *outs in blocks(sweep, x, t, y, grad, x_grad, t_grad):
             narrow, x_block, grad_block = x_block.dtype != widen(x_block).dtype, widen(x_block), widen(grad_block)
             results = None
-            if x.is_cpu:
+            if x.is_cpu and sweep.sweeps:
                 y_block = forward(x_block, number, sweep, counts, *constants) if narrow else y_block
                 if y_block is not None:
                     results = backward(grad_block, x_block, y_block, number, sweep, counts, learned, *constants)
@@ -112,7 +120,7 @@ def mean_kernel(
                 cells, there = _cells(as_maps(x_block, n), regions)
                 wide_grad = as_maps(grad_block, n).unsqueeze(-1)
                 cells, shares = cells_backward(wide_grad, cells, there, each(number, n), *constants)
-                results = as_planes(sweep.spread_cells(cells), n), total(as_planes(shares, n), sweep)
+                results = as_planes(spread_cells(cells, regions, sweep.spatial), n), total(as_planes(shares, n), sweep)
             outs[0].copy_(results[0])
             if learned:
                 outs[1].copy_(results[1])
@@ -136,10 +144,9 @@ def mean_kernel(
         t = torch.as_tensor(t, dtype=widen(x[:0]).dtype, device=x.device)
         if in_onnx_export():
             return exact(x, t, regions, number, constants)
-        if runs_kernels(x, regions, triton):
-            return pool(x, t, regions, number, constants)
-        window = _as_window(regions, tuple(x.shape[x.ndim - regions.ndim :]))
-        return exact(x, t, regions, number, constants) if window is None else pool(x, t, window, number, constants)
+        if not runs_kernels(x, regions, triton):
+            regions = as_window(regions, tuple(x.shape[x.ndim - regions.ndim :])) or regions
+        return pool(x, t, regions, number, constants)
 
     return over_regions
 
@@ -247,17 +254,6 @@ def number_of(
     spatial = regions.output_shape(input.shape[input.ndim - n :]) if output else (1,) * n
     check_broadcast(name, value.shape, (*input.shape[: input.ndim - n], *spatial))
     return value
-
-
-def _as_window(regions: Regions, spatial: tuple[int, ...]) -> Window | None:
-    match regions:
-        case Whole():
-            return Window(spatial)
-        case Rows():
-            return Window((1, spatial[1]))
-        case Columns():
-            return Window((spatial[0], 1))
-    return as_window(regions, spatial)
 
 
 def _cells(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:

@@ -32,11 +32,11 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from poolref.regions import Adaptive, Columns, Pyramid, Regions, Rows, Running, Whole, Window
+from poolref.regions import Adaptive, Box, Columns, Pyramid, Regions, Rows, Running, Whole, Window
 from poolref.torch.sweeps import empty_like
 
 _LIBRARY = torch.library.Library("poolref", "DEF")
-_KINDS = (Window, Adaptive, Whole, Pyramid, Rows, Columns, Running)
+_KINDS = (Window, Adaptive, Whole, Pyramid, Rows, Columns, Running, Box)
 _DIRECTIONS = ("up", "down", "left", "right")
 
 
@@ -272,6 +272,8 @@ def packed(regions: Regions) -> tuple[int, ...]:
         return (ndim, kind, *[0 if o is None else o for o in regions.output_size])
     if isinstance(regions, Pyramid):
         return (ndim, kind, *regions.levels)
+    if isinstance(regions, Box):
+        return (ndim, kind, *regions.start, *regions.size, *regions.output_size)
     if isinstance(regions, Running):
         return ndim, kind, _DIRECTIONS.index(regions.direction)
     return ndim, kind
@@ -284,6 +286,8 @@ def unpacked(numbers: tuple[int, ...]) -> Regions:
     kind = _KINDS[kind]
     if kind is Window:
         return Window(*(tuple(rest[i * n : (i + 1) * n]) for i in range(4)), bool(rest[-1]))
+    if kind is Box:
+        return Box(*(tuple(rest[i * n : (i + 1) * n]) for i in range(3)))
     if kind is Adaptive:
         return Adaptive(tuple(o or None for o in rest))
     if kind is Whole:

@@ -13,6 +13,7 @@ from torch import Tensor
 from poolref.regions import Regions, Window, check_flag, check_non_negative
 from poolref.torch.core import check_floats, level_by_level, region_cells, widen
 from poolref.torch.forms import Ints, WindowPool, window_functions
+from poolref.torch.kernels import kernel
 
 
 @level_by_level
@@ -52,7 +53,7 @@ def stochastic_pool(
         )
     spatial = _checked(input, regions, check_nonnegative)
     index = region_cells(torch.arange(prod(spatial), device=input.device).view(spatial), regions, -1)
-    cells, weights, _ = _over_largest(input.detach(), regions, index >= 0)
+    cells, weights, _ = _over_largest(widen(region_cells(input.detach(), regions, 0)), index >= 0)
     missing = cells.isnan()
     weights = torch.where(missing.any(-1, keepdim=True), missing, weights)  # a NaN is drawn, if there is one
     reached = weights.double().cumsum(-1)
@@ -92,15 +93,27 @@ def expected_pool(input: Tensor, regions: Regions, check_nonnegative: bool = Fal
 
     Source: zeiler2013, there called probabilistic weighting.
     """
-    spatial = _checked(input, regions, check_nonnegative)
-    there = region_cells(torch.ones(spatial, device=input.device), regions, 0) > 0
-    cells, weights, largest = _over_largest(widen(input), regions, there)
+    _checked(input, regions, check_nonnegative)
+    return _expected_pool(input, regions)
+
+
+def _of_cells(cells: Tensor) -> Tensor:
+    there = cells != -torch.inf
+    cells, weights, largest = _over_largest(cells, there)
     mean = (weights * weights).sum(-1, keepdim=True) / weights.sum(-1, keepdim=True)
     of_zeros = cells.sum(-1, keepdim=True) / there.sum(-1, keepdim=True).clamp(min=1)
     special = (largest == 0) | (largest == torch.inf)
-    return (
-        torch.where(special, torch.where(largest == 0, of_zeros, largest), largest * mean).squeeze(-1).to(input.dtype)
-    )
+    return torch.where(special, torch.where(largest == 0, of_zeros, largest), largest * mean).squeeze(-1)
+
+
+def _cells_backward(grad: Tensor, cells: Tensor) -> Tensor:
+    _, weights, largest = _over_largest(cells, cells != -torch.inf)
+    total = weights.sum(-1, keepdim=True)  # in a region of zeros, the number of its cells
+    slope = 2 * weights - (weights * weights).sum(-1, keepdim=True) / total
+    return torch.where((cells < 0) | (largest == torch.inf), 0, grad * slope / total)
+
+
+_expected_pool = kernel("expected_pool", None, None, _of_cells, _cells_backward, fill=-torch.inf)
 
 
 _, stochastic_pool2d, _ = window_functions(stochastic_pool, ("generator", "check_nonnegative"))
@@ -117,9 +130,9 @@ def _checked(input: Tensor, regions: Regions, check_nonnegative: bool) -> tuple[
     return spatial
 
 
-def _over_largest(x: Tensor, regions: Regions, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The cells of every region, the same over the region's largest (1 for all there if it is 0), and that largest."""
-    cells = region_cells(widen(x).clamp(min=0), regions, 0)
+def _over_largest(cells: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The cells, at least 0; the same over the largest of their region (1 for all there if it is 0); that largest."""
+    cells = cells.clamp(min=0)
     largest = cells.detach().amax(-1, keepdim=True)
     special = (largest == 0) | (largest == torch.inf)
     equal = ((cells == largest) & there).to(cells.dtype)

@@ -17,7 +17,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from poolref.regions import Window
+from poolref.regions import Regions, Window
 from poolref.torch.core import lowest
 
 BLOCK_CELLS = 2**18  # cells of a block of planes, for each thread
@@ -26,11 +26,17 @@ Taps = tuple[tuple[slice, slice], ...]  # outputs, and the inputs that one step 
 
 
 class Sweep:
-    """The windows of one map, ready to be swept."""
+    """The regions of one map, ready to be visited in blocks of planes; windows can also be swept."""
 
-    def __init__(self, window: Window, spatial: tuple[int, ...]):
-        self.window, self.spatial = window, spatial
-        self.output, self.taps, self.steps = _geometry(window, spatial)
+    def __init__(self, regions: Regions, spatial: tuple[int, ...], sums: bool = True):
+        self.window, self.spatial = regions, spatial
+        self.output = regions.output_shape(spatial)
+        self.sweeps, self.overlap = sums and isinstance(regions, Window), 1
+        if self.sweeps:
+            self.taps, self.steps = _geometry(regions, spatial)
+        else:  # every region is laid out by itself
+            longest = prod(max(map(len, axis)) for axis in regions.spans(spatial))
+            self.overlap = 1 + prod(self.output) * longest // prod(spatial)
         self._scratch: list[Tensor] = []
         self._taken = 0
 
@@ -54,7 +60,7 @@ class Sweep:
             arrays = [a.reshape(prod(a.shape[: a.ndim - n]), *a.shape[a.ndim - n :]) for a in (x, *others)]
         if x.numel():
             most = BLOCK_CELLS * torch.get_num_threads() if x.is_cpu else x.numel()
-            size = max(1, most // prod(arrays[0].shape[1:]))
+            size = max(1, most // prod(arrays[0].shape[1:]) // self.overlap)
             for block in zip(*(a.split(size) for a in arrays), strict=True):
                 self._taken = 0
                 yield block
@@ -86,29 +92,6 @@ class Sweep:
             return w.stride[axis], max(0, self.output[axis] * w.stride[axis] - w.padding[axis])
         return 0, 0
 
-    def spread_cells(self, cells: Tensor) -> Tensor:
-        """The transpose of region_cells: (..., *output, cells of a window) -> (..., *spatial)."""
-        n = len(self.spatial)
-        cells = cells.movedim(-1, 0).unflatten(0, self.window.kernel_size)
-        for axis in reversed(range(n)):  # (*kernel axes left, ..., *output axes left, *spatial axes done)
-            dim, taps = axis - n, self.taps[axis]
-            shape = list(cells.select(axis, 0).shape)
-            shape[dim] = self.spatial[axis]
-            x = cells.new_zeros(shape)
-            if self.steps[axis] is taps:
-                for t, (outputs, inputs) in enumerate(taps):
-                    x[_last(dim, inputs)] += cells.select(axis, t)[_last(dim, outputs)]
-            else:
-                start = -self.window.padding[axis]  # of the first window
-                for outputs, inputs in self.steps[axis]:
-                    window = cells[_last(dim, outputs)].squeeze(dim).movedim(axis, dim)
-                    first = (inputs.start - start) // self.window.dilation[axis]
-                    size = len(range(inputs.start, inputs.stop, inputs.step))
-                    x[_last(dim, inputs)] += window.narrow(dim, first, size)
-                    start += self.window.stride[axis]
-            cells = x
-        return cells
-
     def _reduce(self, pairwise: Callable, whole: Callable, x: Tensor, empty: float, out: Tensor | None) -> Tensor:
         for axis, size in enumerate(self.output):
             last = axis == len(self.output) - 1
@@ -124,15 +107,14 @@ class Sweep:
 
 
 @lru_cache(maxsize=256)
-def _geometry(window: Window, spatial: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[Taps, ...], tuple[Taps, ...]]:
-    """The output's shape; for every axis its taps; and its taps or, where these are fewer, its windows."""
-    output = window.output_shape(spatial)
+def _geometry(window: Window, spatial: tuple[int, ...]) -> tuple[tuple[Taps, ...], tuple[Taps, ...]]:
+    """For every axis its taps; and its taps or, where these are fewer, its windows."""
     taps = tuple(window.taps(axis, n) for axis, n in enumerate(spatial))
     windows = tuple(
         tuple((slice(i, i + 1), slice(span.start, span.stop, span.step)) for i, span in enumerate(spans))
         for spans in window.spans(spatial)
     )
-    return output, taps, tuple(t if len(t) <= len(w) else w for t, w in zip(taps, windows))
+    return taps, tuple(t if len(t) <= len(w) else w for t, w in zip(taps, windows))
 
 
 def _combine(pairwise: Callable, x: Tensor, out: Tensor, axis: int, taps: Taps, empty: float) -> None:
@@ -154,10 +136,6 @@ def _combine(pairwise: Callable, x: Tensor, out: Tensor, axis: int, taps: Taps, 
 
 def _along(axis: int, index: slice) -> tuple[slice, ...]:
     return (*[slice(None)] * (axis + 1), index)
-
-
-def _last(dim: int, index: slice) -> tuple:
-    return (..., index, *[slice(None)] * (-dim - 1))
 
 
 def _resized(x: Tensor, axis: int, size: int) -> tuple[int, ...]:

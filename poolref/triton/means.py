@@ -28,7 +28,7 @@ from torch import Tensor
 from poolref.regions import Adaptive, Window
 from poolref.triton.average import multiplier, share
 from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
-from poolref.triton.windows import cell, owner, place, plane, read, tap, write
+from poolref.triton.windows import cell, owner, place, plane, read, store, tap, write
 
 # --- the functions: f, its inverse and its slope, for cells and regions of any shape ---------------------------------
 
@@ -291,8 +291,7 @@ def mean_forward(x, y, t, planes, x_image, x_plane, y_image, y_plane, t_image, t
         results = results + (lowered(total * part, excess * part, largest, of_plane, POWER, F),)
     y_planes = plane(y, image, first, y_image, y_plane, BP)
     for r in tl.static_range(ROWS):
-        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + columns * Y[5]
-        tl.store(y_planes + offset, results[r].to(y.dtype.element_ty), ok & (o_row + r < Y[1]) & (columns < Y[2]))
+        store(y_planes, results[r], ok, o_depth, o_row + r, columns, Y)
 
 
 @triton.jit
@@ -326,10 +325,8 @@ def mean_slopes(grad, x, top, slope, t, t_grad, planes, x_image, x_plane, y_imag
     top_planes = plane(top, image, first, y_image, y_plane, BP)
     slope_planes = plane(slope, image, first, y_image, y_plane, BP)
     for r in tl.static_range(ROWS):
-        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + columns * Y[5]
-        inside = ok & (o_row + r < Y[1]) & (columns < Y[2])
-        tl.store(top_planes + offset, tops[r], inside)
-        tl.store(slope_planes + offset, slopes[r], inside)
+        store(top_planes, tops[r], ok, o_depth, o_row + r, columns, Y)
+        store(slope_planes, slopes[r], ok, o_depth, o_row + r, columns, Y)
     if LEARNED:
         store_of_t(t_grad, of_t, image, first, planes, o_depth, Y[0], BP)
 

@@ -146,8 +146,8 @@ def center_pool_backward(grad: Tensor, of_rows: Tensor, of_columns: Tensor) -> t
     a_grad, b_grad = (like(of_rows, spatial, grad.dtype) for _ in range(2))
     if not _has_whole_planes(a_grad):
         return (
-            whole.max_pool_backward(whole.avg_pool(grad, Rows(), 1), of_rows, Rows(), spatial),
-            whole.max_pool_backward(whole.avg_pool(grad, Columns(), 1), of_columns, Columns(), spatial),
+            whole.max_pool_backward(whole.avg_pool(grad, Rows(), divisor=1), of_rows, Rows(), spatial),
+            whole.max_pool_backward(whole.avg_pool(grad, Columns(), divisor=1), of_columns, Columns(), spatial),
         )
     given, target = as_maps(2, _near(grad), a_grad)
     tile, blocks, warps = _tile(target)

@@ -41,7 +41,8 @@ def runs_kernels(x: Tensor, regions: Regions | None = None, files: Mapping[type[
     if not isinstance(regions, Window | Adaptive):
         return True
     spatial = x.shape[x.ndim - regions.ndim :]
-    sizes = list(zip(spatial, regions.output_shape(spatial)))
+    # Windows are not many more than cells, and may be too large for the map, which is said elsewhere.
+    sizes = list(zip(spatial, regions.output_shape(spatial) if isinstance(regions, Adaptive) else spatial))
     *others, columns = map(max, sizes)
     if max(others, default=0) > MOST_BLOCKS or columns > MOST_BLOCKS * (256 if x.stride(-1) == 1 else 1):
         return False

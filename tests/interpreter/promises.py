@@ -6,7 +6,9 @@ from column import BOXES, POOLS
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import poolref.torch.cuda as cuda
-from poolref.torch.functional import roi_pool
+from poolref.torch.functional import expected_pool2d, roi_pool
+
+WITHOUT_KERNELS = (lambda x: roi_pool(x, BOXES, 2), lambda x: expected_pool2d(x.abs(), 2))
 
 
 class Recorder(TorchDispatchMode):
@@ -27,7 +29,7 @@ def main():
     recorder = Recorder()
     for on_gpu in (False, True):
         cuda.on_gpu = lambda x, answer=on_gpu: answer
-        for pool in (*POOLS.values(), lambda x: roi_pool(x, BOXES, 2)):
+        for pool in (*POOLS.values(), *WITHOUT_KERNELS):
             x = torch.randn((1, 1, 3, 4), requires_grad=True)
             with recorder:
                 pool(x).sum().backward()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from poolref.regions import Window, check_int, check_ndim, check_reflection
 from poolref.torch.core import check_floats, widen
-from poolref.torch.cuda import runs_kernels
+from poolref.torch.cuda import from_triton, runs_kernels
 from poolref.torch.forms import functions, modules
 from poolref.torch.max import max_pool
 from poolref.torch.operators import operator
@@ -106,47 +106,23 @@ def _all(count: int) -> list[slice]:
 
 # --- on CUDA tensors, each in one step -------------------------------------------------------------------------------
 
-
-def _blur(x, filter_size, stride, ndim):
-    from poolref.triton.blur import blur_pool
-
-    return blur_pool(x, filter_size, stride, ndim)
-
-
-def _blur_backward(grad, filter_size, stride, ndim, spatial):
-    from poolref.triton.blur import blur_pool_backward
-
-    return blur_pool_backward(grad, filter_size, stride, spatial)
-
+_blur_backward = from_triton("blur", "blur_pool_backward")
 
 blur_maps = operator(
     "blur_maps(Tensor x, int filter_size, int stride, int ndim) -> Tensor y",
     "blur_maps_backward(Tensor grad, int filter_size, int stride, int ndim, int[] spatial) -> Tensor x",
-    _blur,
-    _blur_backward,
+    from_triton("blur", "blur_pool"),
+    lambda grad, filter_size, stride, ndim, spatial: _blur_backward(grad, filter_size, stride, spatial),
     lambda x, filter_size, stride, ndim: _thinned(x, x.shape[-ndim:], stride),
     linear=lambda x, filter_size, stride, ndim, spatial: blur_maps(x, filter_size, stride, ndim),
 )
-
-
-def _max_blur(x, kernel_size, filter_size, stride, padding, ndim):
-    from poolref.triton.blur import max_blur_pool
-
-    return max_blur_pool(x, kernel_size, filter_size, stride, padding, ndim)
-
-
-def _max_blur_backward(grad, x, kernel_size, filter_size, stride, padding, ndim):
-    from poolref.triton.blur import max_blur_pool_backward
-
-    return max_blur_pool_backward(grad, x, kernel_size, filter_size, stride, padding, ndim)
-
 
 max_blur_maps = operator(
     "max_blur_maps(Tensor x, int kernel_size, int filter_size, int stride, int padding, int ndim) -> Tensor y",
     "max_blur_maps_backward(Tensor grad, Tensor x, int kernel_size, int filter_size, int stride, int padding,"
     " int ndim) -> Tensor x",
-    _max_blur,
-    _max_blur_backward,
+    from_triton("blur", "max_blur_pool"),
+    from_triton("blur", "max_blur_pool_backward"),
     lambda x, kernel_size, filter_size, stride, padding, ndim: _thinned(
         x, [n + 2 * padding - kernel_size + 1 for n in x.shape[-ndim:]], stride
     ),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from poolref.regions import Columns, Rows, check_same_shape
 from poolref.torch.blocks import TwoBranchBlock
 from poolref.torch.core import check_numbers
-from poolref.torch.cuda import runs_kernels
+from poolref.torch.cuda import from_triton, runs_kernels
 from poolref.torch.max import max_pool
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import empty_like
@@ -41,15 +41,15 @@ def center_pool(a: Tensor, b: Tensor | None = None) -> Tensor:
     check_numbers(b, Columns(), "b")
     check_same_shape("b", b.shape, "a", a.shape)
     if runs_kernels(a) and b.dtype == a.dtype and b.device == a.device:
-        # The compilers want each tensor once.
-        return _center_maps(a, b.view_as(b) if b is a else b)
+        return _center_maps(a, b)
     return max_pool(a, Rows()) + max_pool(b, Columns())
 
 
-def _run(a: Tensor, b: Tensor, training: bool) -> tuple[Tensor, ...]:
-    from poolref.triton.center import center_pool
+_center_pool = from_triton("center", "center_pool")
 
-    results = center_pool(a, b, training)
+
+def _run(a: Tensor, b: Tensor, training: bool) -> tuple[Tensor, ...]:
+    results = _center_pool(a, b, training)
     return results if training else (*results, *(a.new_empty(0, dtype=torch.uint8) for _ in range(2)))
 
 
@@ -63,18 +63,12 @@ def _fake(a: Tensor, b: Tensor, training: bool) -> tuple[Tensor, ...]:
     return y, of_rows.to(types[0]), of_columns.to(types[1])
 
 
-def _run_backward(grad: Tensor, of_rows: Tensor, of_columns: Tensor) -> tuple[Tensor, Tensor]:
-    from poolref.triton.center import center_pool_backward
-
-    return center_pool_backward(grad, of_rows, of_columns)
-
-
 # On a GPU this is one step, which keeps the cell that each row's and each column's maximum came from.
 _center_maps = operator(
     "center_maps(Tensor a, Tensor b, bool training) -> (Tensor y, Tensor of_rows, Tensor of_columns)",
     "center_maps_backward(Tensor grad, Tensor of_rows, Tensor of_columns) -> (Tensor a, Tensor b)",
     _run,
-    _run_backward,
+    from_triton("center", "center_pool_backward"),
     _fake,
     lambda grad, of_rows, of_columns: tuple(empty_like(of_rows, grad.shape[-2:]).to(grad.dtype) for _ in range(2)),
     linear=lambda a, b, of_rows, of_columns: a.gather(-1, of_rows.long()) + b.gather(-2, of_columns.long()),

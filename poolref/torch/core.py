@@ -287,6 +287,12 @@ def _running_max(x: Tensor, regions: Running) -> tuple[Tensor, Tensor]:
     return x.gather(dim, winner), index
 
 
+def chosen_by(x: Tensor, map: Tensor, regions: Regions) -> Tensor:
+    """The cells of `x` that the maxima of another map's regions come from."""
+    winners, n = region_max(map, regions)[1], regions.ndim
+    return x.flatten(-n).gather(-1, winners.flatten(-n)).view(winners.shape)
+
+
 def _max_of_cells(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
     """For what torch's operators do not take: most int dtypes, and windows without cells (value -inf, index -1)."""
     spatial, n = _spatial(x, regions), regions.ndim

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from poolref.regions import CORNERS, Running, check_choice, check_same_shape
 from poolref.torch.blocks import TwoBranchBlock, convolution
 from poolref.torch.core import check_numbers, region_max
-from poolref.torch.cuda import runs_kernels
+from poolref.torch.cuda import from_triton, runs_kernels
 from poolref.torch.max import max_pool
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import empty_like
@@ -46,21 +46,8 @@ def corner_pool(a: Tensor, b: Tensor, corner: str = "top_left") -> Tensor:
     check_numbers(b, horizontal, "b")
     check_same_shape("b", b.shape, "a", a.shape)
     if runs_kernels(a) and b.dtype == a.dtype and b.device == a.device:
-        # The compilers want each tensor once.
-        return _corner_maps(a, b.view_as(b) if b is a else b, corner)
+        return _corner_maps(a, b, corner)
     return max_pool(a, vertical) + max_pool(b, horizontal)
-
-
-def _run(a: Tensor, b: Tensor, corner: str) -> Tensor:
-    from poolref.triton.corner import corner_pool
-
-    return corner_pool(a, b, corner)
-
-
-def _run_backward(grad: Tensor, a: Tensor, b: Tensor, corner: str) -> tuple[Tensor, Tensor]:
-    from poolref.triton.corner import corner_pool_backward
-
-    return corner_pool_backward(grad, a, b, corner)
 
 
 def _exact(a: Tensor, b: Tensor, corner: str) -> Tensor:
@@ -72,8 +59,8 @@ def _exact(a: Tensor, b: Tensor, corner: str) -> Tensor:
 _corner_maps = operator(
     "corner_maps(Tensor a, Tensor b, str corner) -> Tensor y",
     "corner_maps_backward(Tensor grad, Tensor a, Tensor b, str corner) -> (Tensor a, Tensor b)",
-    _run,
-    _run_backward,
+    from_triton("corner", "corner_pool"),
+    from_triton("corner", "corner_pool_backward"),
     fake=lambda a, b, corner: empty_like(a, a.shape[-2:]),
     exact=_exact,
 )

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from poolref.regions import Adaptive, Columns, Regions, Rows, Whole, Window
-from poolref.torch.core import in_onnx_export, region_max
+from poolref.torch.core import chosen_by, in_onnx_export
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import empty_like
 
@@ -59,6 +59,11 @@ def on_gpu(x: Tensor) -> bool:
 def triton_function(files: Mapping[type[Regions], str], regions: Regions, name: str) -> Callable:
     """The function `name` of the file of poolref.triton that serves this kind of regions."""
     return getattr(import_module(f"poolref.triton.{files[type(regions)]}"), name)
+
+
+def from_triton(file: str, name: str) -> Callable:
+    """The function `name` of a file of poolref.triton, which is imported when it is first called."""
+    return lambda *arguments: getattr(import_module(f"poolref.triton.{file}"), name)(*arguments)
 
 
 # --- maxima, minima, means and sums, for which torch has operators on every other device -----------------------------
@@ -110,8 +115,6 @@ def _flat_index(choice: Tensor, regions: Regions, spatial: Sequence[int]) -> tup
         else:
             many, between = max(map(len, regions.spans(spatial)[axis])), 1
             first = o * size // choice.shape[axis - n]
-            if all(m % k == 0 for m, k in zip(spatial, choice.shape[-n:])):
-                many = size // choice.shape[axis - n]
         cell = first.view(-1, *[1] * (n - 1 - axis)) + taps % many * between
         taps = taps // many
         there = there & (cell >= 0) & (cell < size)
@@ -157,31 +160,16 @@ max_lines = operator(
 )
 
 
-def _scan(x, running):
-    from poolref.triton.corner import running_max
-
-    return running_max(x, running.direction)
-
-
-def _scan_backward(grad, x, running):
-    from poolref.triton.corner import running_max_backward
-
-    return running_max_backward(grad, x, running.direction)
-
-
-def _met(x, of_x, running):
-    """The cells of `x` that the running maxima of another map come from."""
-    winners = region_max(of_x, running)[1]
-    return x.flatten(-2).gather(-1, winners.flatten(-2)).view(winners.shape)
-
+_scan = from_triton("corner", "running_max")
+_scan_backward = from_triton("corner", "running_max_backward")
 
 # The runs of equal maxima are found again from the map, so that their values need not be kept.
 scan_max = operator(
     "scan_max(Tensor x, int[] regions) -> Tensor y",
     "scan_max_backward(Tensor grad, Tensor x, int[] regions) -> Tensor x",
-    _scan,
-    _scan_backward,
-    linear=_met,
+    lambda x, running: _scan(x, running.direction),
+    lambda grad, x, running: _scan_backward(grad, x, running.direction),
+    linear=chosen_by,
 )
 
 

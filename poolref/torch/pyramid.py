@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from poolref.regions import Pyramid, check_choice
 from poolref.torch.average import avg_pool, sum_pool
-from poolref.torch.cuda import runs_kernels
+from poolref.torch.cuda import from_triton, runs_kernels
 from poolref.torch.gem import gem_pool
 from poolref.torch.lp import lp_pool
 from poolref.torch.lse import lse_pool
@@ -65,30 +65,6 @@ def spatial_pyramid_pool2d(input: Tensor, levels: Sequence[int] = (4, 2, 1), mod
 # --- one pass over the map, on a GPU ---------------------------------------------------------------------------------
 
 
-def _max(x: Tensor, pyramid: Pyramid, smallest: bool) -> Tensor:
-    from poolref.triton.pyramid import max_pool
-
-    return max_pool(x, pyramid, smallest)
-
-
-def _max_backward(grad: Tensor, x: Tensor, pyramid: Pyramid, smallest: bool) -> Tensor:
-    from poolref.triton.pyramid import max_pool_backward
-
-    return max_pool_backward(grad, x, pyramid, smallest)
-
-
-def _average(x: Tensor, pyramid: Pyramid, divisor: int | None) -> Tensor:
-    from poolref.triton.pyramid import avg_pool
-
-    return avg_pool(x, pyramid, divisor)
-
-
-def _average_backward(grad: Tensor, pyramid: Pyramid, spatial: list[int], divisor: int | None) -> Tensor:
-    from poolref.triton.pyramid import avg_pool_backward
-
-    return avg_pool_backward(grad, pyramid, tuple(spatial), divisor)
-
-
 def _fake(x: Tensor, pyramid: Pyramid, *_: object) -> Tensor:
     return x.new_empty((*x.shape[:-2], *pyramid.output_shape(x.shape[-2:])))
 
@@ -96,8 +72,8 @@ def _fake(x: Tensor, pyramid: Pyramid, *_: object) -> Tensor:
 pyramid_max = operator(
     "pyramid_max(Tensor x, int[] regions, bool smallest) -> Tensor y",
     "pyramid_max_backward(Tensor grad, Tensor x, int[] regions, bool smallest) -> Tensor x",
-    _max,
-    _max_backward,
+    from_triton("pyramid", "max_pool"),
+    from_triton("pyramid", "max_pool_backward"),
     _fake,
     lambda grad, x, pyramid, smallest: empty_like(x, x.shape[-2:]),
     exact=lambda x, pyramid, smallest: (min_pool if smallest else max_pool)(x, pyramid),
@@ -106,8 +82,8 @@ pyramid_max = operator(
 pyramid_average = operator(
     "pyramid_average(Tensor x, int[] regions, int? divisor) -> Tensor y",
     "pyramid_average_backward(Tensor grad, int[] regions, int[] spatial, int? divisor) -> Tensor x",
-    _average,
-    _average_backward,
+    from_triton("pyramid", "avg_pool"),
+    from_triton("pyramid", "avg_pool_backward"),
     _fake,
     lambda grad, pyramid, spatial, divisor: grad.new_empty((*grad.shape[:-1], *spatial)),
     linear=lambda x, pyramid, spatial, divisor: pyramid_average(x, pyramid, divisor),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from poolref.regions import check_boxes, check_flag, check_int, check_maps, check_positive, check_size
 from poolref.torch.core import check_float_tensor, in_onnx_export, widen
-from poolref.torch.cuda import runs_kernels
+from poolref.torch.cuda import from_triton, runs_kernels
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import channels_innermost
 
@@ -275,16 +275,8 @@ pool_maxima = operator(
 # --- on CUDA tensors, RoIAlign without a matrix ----------------------------------------------------------------------
 
 
-def _align_boxes(x, image, corners, output_size, sampling_ratio, aligned, images):
-    from poolref.triton.roi import roi_align
-
-    return roi_align(x, image, corners, output_size, sampling_ratio, aligned)
-
-
-def _align_boxes_backward(grad, image, corners, output_size, sampling_ratio, aligned, images, spatial):
-    from poolref.triton.roi import roi_align_backward
-
-    return roi_align_backward(grad, image, corners, sampling_ratio, aligned, images, spatial)
+_triton_align = from_triton("roi", "roi_align")
+_triton_align_backward = from_triton("roi", "roi_align_backward")
 
 
 def _new_maps(count: int, x: Tensor, spatial: Sequence[int]) -> Tensor:
@@ -299,8 +291,12 @@ align_boxes = operator(
     " int images) -> Tensor y",
     "align_boxes_backward(Tensor grad, Tensor image, Tensor corners, int[] output_size, int sampling_ratio,"
     " bool aligned, int images, int[] spatial) -> Tensor x",
-    _align_boxes,
-    _align_boxes_backward,
+    lambda x, image, corners, output_size, ratio, aligned, images: _triton_align(
+        x, image, corners, output_size, ratio, aligned
+    ),
+    lambda grad, image, corners, output_size, ratio, aligned, images, spatial: _triton_align_backward(
+        grad, image, corners, ratio, aligned, images, spatial
+    ),
     lambda x, image, corners, output_size, *_: _new_maps(image.shape[0], x, output_size),
     lambda grad, image, corners, output_size, ratio, aligned, images, spatial: _new_maps(images, grad, spatial),
     linear=lambda x, image, corners, output_size, sampling_ratio, aligned, images, spatial: align_boxes(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from poolref.regions import Running
-from poolref.torch.core import region_max, widen
+from poolref.torch.core import chosen_by, region_max, widen
 from poolref.torch.operators import operator
 
 BLOCK_CELLS = 2**19, 2**17  # cells of a block of planes; large for columns, where a step takes one row of each plane
@@ -82,12 +82,7 @@ def _along_rows(grad: Tensor, y: Tensor, out: Tensor, running: Running) -> None:
 
 def _by_winner(grad: Tensor, y: Tensor, out: Tensor, running: Running) -> None:
     """The same by plain steps, where NaN or an infinity would spread to other cells."""
-    out.zero_().flatten(-2).scatter_add_(-1, _winners(y, running).flatten(-2), grad.flatten(-2))
-
-
-def _winners(y: Tensor, running: Running) -> Tensor:
-    """The flat index of the cell that each running maximum comes from."""
-    return region_max(y, running)[1]
+    out.zero_().flatten(-2).scatter_add_(-1, region_max(y, running)[1].flatten(-2), grad.flatten(-2))
 
 
 def _order(running: Running, n: int) -> range:
@@ -103,12 +98,6 @@ def _blocks(running: Running, *maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
         yield from zip(*(a.split(size) for a in planes), strict=True)
 
 
-def _chosen(x: Tensor, y: Tensor, running: Running) -> Tensor:
-    """The cells of `x` that the maxima `y` of another map come from."""
-    winners = _winners(y, running)
-    return x.flatten(-2).gather(-1, winners.flatten(-2)).view(winners.shape)
-
-
 # (x, regions) -> the largest value that a scan has met at every cell: (..., H, W) -> (..., H, W)
 running_max = operator(
     "running_max(Tensor x, int[] regions) -> Tensor y",
@@ -117,5 +106,5 @@ running_max = operator(
     _run_backward,
     fake=lambda x, regions: x.new_empty(x.shape),
     fake_backward=lambda grad, y, regions: y.new_empty(y.shape),
-    linear=_chosen,
+    linear=chosen_by,
 )

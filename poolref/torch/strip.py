@@ -13,7 +13,7 @@ from poolref.regions import Columns, Pyramid, Rows, check_int
 from poolref.torch.average import avg_pool
 from poolref.torch.blocks import convolution
 from poolref.torch.core import check_floats, check_map
-from poolref.torch.cuda import runs_kernels
+from poolref.torch.cuda import from_triton, runs_kernels
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import empty_like
 
@@ -43,18 +43,12 @@ def _of_means(x: Tensor) -> Tensor:
     return avg_pool(x, Rows()) + avg_pool(x, Columns())
 
 
-def _run(x: Tensor) -> Tensor:
-    from poolref.triton.strip import strip_pool
-
-    return strip_pool(x)
-
-
 # On a GPU this is one operator, and its own transpose.
 _strip_maps = operator(
     "strip_maps(Tensor x) -> Tensor y",
     "strip_maps_backward(Tensor grad) -> Tensor x",
-    _run,
-    _run,
+    from_triton("strip", "strip_pool"),
+    from_triton("strip", "strip_pool"),
     fake=lambda x: empty_like(x, x.shape[-2:]),
     fake_backward=lambda grad: empty_like(grad, grad.shape[-2:]),
     linear=lambda x: _strip_maps(x),

@@ -27,7 +27,7 @@ import triton.language as tl
 from torch import Tensor
 
 from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
-from poolref.triton.windows import along, cell, place, plane, read, tap, write
+from poolref.triton.windows import along, cell, larger, place, plane, read, tap, write
 
 
 @triton.jit
@@ -69,12 +69,6 @@ def weighed(value, o, D: tl.constexpr, W: tl.constexpr, H: tl.constexpr, N: tl.c
         return tl.where((part > 0) & (o * S + D >= 0) & (o * S + D < N), part * value, 0.0)
     else:
         return part * value
-
-
-@triton.jit
-def larger(a, b):
-    """The larger of two values; NaN wins."""
-    return tl.maximum(a, b, propagate_nan=tl.PropagateNan.ALL)
 
 
 @triton.jit

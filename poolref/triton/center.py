@@ -21,10 +21,10 @@ from torch import Tensor
 
 from poolref.regions import Columns, Rows
 from poolref.triton import whole
-from poolref.triton.corner import exceeds, larger
+from poolref.triton.corner import exceeds
 from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
 from poolref.triton.strip import tile_at
-from poolref.triton.windows import place
+from poolref.triton.windows import larger, place
 
 LONGEST = 1024  # cells of a row that a program can hold
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from poolref.regions import CORNERS, Running
 from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
-from poolref.triton.windows import place, plane
+from poolref.triton.windows import larger, place, plane
 
 STEPS = 8  # cells of a group, unless a group is what lies side by side in 16 bytes
 MOST_GROUPS = 64  # of a line, in a tile
@@ -128,11 +128,6 @@ def write_groups(pointer, parts, ok, chunk, block, A: tl.constexpr, AXIS: tl.con
         for u in tl.static_range(S):
             row, column = spot(u, chunk, block, A, AXIS, REVERSE, S, BR, BC, V)
             write(pointer, parts[u], ok, row, column, A)
-
-
-@triton.jit
-def larger(v, w):
-    return tl.maximum(v, w, propagate_nan=tl.PropagateNan.ALL)
 
 
 @triton.jit

@@ -101,11 +101,15 @@ def layouts(**maps: Maps) -> dict:
     return found
 
 
+def channels_innermost(x: Tensor, ndim: int) -> bool:
+    """Whether `x`, (N, C, *spatial), lies in memory as (N, *spatial, C)."""
+    return x.ndim == ndim + 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
+
+
 def like(x: Tensor, spatial: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
     """A new tensor with other spatial axes; channels stay innermost where they are in `x`."""
     shape = (*x.shape[: x.ndim - len(spatial)], *spatial)
-    last = x.ndim == len(spatial) + 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
-    if not last:
+    if not channels_innermost(x, len(spatial)):
         return x.new_empty(shape, dtype=dtype)
     return x.new_empty((shape[0], *shape[2:], shape[1]), dtype=dtype).movedim(-1, 1)
 

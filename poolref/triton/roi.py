@@ -23,7 +23,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from poolref.triton.launch import launch
+from poolref.triton.launch import channels_innermost, launch
 
 
 @triton.jit
@@ -201,7 +201,7 @@ def roi_align(
     """
     y = _new_maps(len(image), x, output_size)
     channels, (rows, columns) = x.shape[1], output_size
-    planes, bins = (64, 8) if _channels_last(y) else (8, 64)
+    planes, bins = (64, 8) if channels_innermost(y, 2) else (8, 64)
     planes, bins = min(planes, triton.next_power_of_2(channels)), min(bins, triton.next_power_of_2(rows * columns))
     grid = (len(image), triton.cdiv(channels, planes), triton.cdiv(rows * columns, bins))
     launch(
@@ -226,7 +226,7 @@ def roi_align_backward(
     """The gradient of the maps, (images, C, *spatial), from that of the output."""
     x_grad = _new_maps(images, grad, spatial)
     channels = grad.shape[1]
-    planes, rows, columns = (32, 4, 8) if _channels_last(x_grad) else (8, 8, 16)  # larger ones spilled registers
+    planes, rows, columns = (32, 4, 8) if channels_innermost(x_grad, 2) else (8, 8, 16)  # larger ones spilled registers
     tiles = triton.cdiv(spatial[0], rows) * triton.cdiv(spatial[1], columns)
     launch(
         roi_backward, (images * tiles, triton.cdiv(channels, planes)), grad.device, 4,
@@ -252,13 +252,9 @@ def _sides(corners: Tensor, output_size: Sequence[int], sampling_ratio: int, ali
 
 def _new_maps(count: int, x: Tensor, spatial: Sequence[int]) -> Tensor:
     """Maps with the channels of `x`, innermost where they are in `x`."""
-    if _channels_last(x):
+    if channels_innermost(x, 2):
         return x.new_empty((count, *spatial, x.shape[1])).movedim(-1, 1)
     return x.new_empty((count, x.shape[1], *spatial))
-
-
-def _channels_last(x: Tensor) -> bool:
-    return x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
 
 
 def _strides(name: str, x: Tensor, first: str) -> dict[str, int]:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Window
 from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
-from poolref.triton.windows import along, cell, owner, place, plane, read, tap, write
+from poolref.triton.windows import cell, owner, place, plane, read, store, tap, write
 
 
 @triton.jit
@@ -72,12 +72,10 @@ def soft_forward(x, y, scale, lag, planes, x_image, x_plane, y_image, y_plane,
     scale_planes = plane(scale, image, first, y_image, y_plane, BP)
     lag_planes = plane(lag, image, first, y_image, y_plane, BP)
     for r in tl.static_range(ROWS):
-        offset = o_depth.to(tl.int64) * Y[3] + (o_row + r).to(tl.int64) * Y[4] + along(columns, Y)
-        inside = ok & (o_row + r < Y[1]) & (columns < Y[2])
-        tl.store(y_planes + offset, means[r].to(y.dtype.element_ty), inside)
+        store(y_planes, means[r], ok, o_depth, o_row + r, columns, Y)
         if SUMS:
-            tl.store(scale_planes + offset, scales[r], inside)
-            tl.store(lag_planes + offset, lags[r], inside)
+            store(scale_planes, scales[r], ok, o_depth, o_row + r, columns, Y)
+            store(lag_planes, lags[r], ok, o_depth, o_row + r, columns, Y)
 
 
 @triton.jit

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from poolref.regions import Columns, Rows, Whole
 from poolref.triton.fold import join, load, meet, nothing, result, save
-from poolref.triton.launch import THREADS, launch, like
+from poolref.triton.launch import THREADS, channels_innermost, launch, like
 from poolref.triton.means import plain_power, slope_of_cell, slope_of_region, slope_of_t
 from poolref.triton.soft import pulled
 
@@ -474,7 +474,7 @@ def _laid(a: Tensor, x: Tensor, ndim: int) -> Tensor:
 
 def _memory_order(x: Tensor, n: int) -> list[int]:
     """The axes, outermost first: channels last where they lie innermost."""
-    if x.ndim == n + 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous():
+    if channels_innermost(x, n):
         return [0, *range(2, x.ndim), 1]
     return list(range(x.ndim))
 

@@ -16,6 +16,12 @@ import triton.language as tl
 
 
 @triton.jit
+def larger(v, w):
+    """The larger of two values; NaN wins."""
+    return tl.maximum(v, w, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
 def place(planes, DEPTH: tl.constexpr, ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):
     """Image, first plane, depth, first row and first column of the tile that this program owns."""
     blocks = tl.cdiv(planes, BP)

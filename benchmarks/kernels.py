@@ -15,10 +15,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 
 import torch
 import triton
@@ -109,19 +111,25 @@ def cases(operator: str) -> Iterator[Case]:
             yield Case(operator, call, regions, shape, dtype, *layout)
 
 
-def _max_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
-    choice = max_kernels.max_pool(x, regions, choices=True)[1]
-    max_kernels.max_pool_backward(grad, choice, regions, x.shape[2:])
+def _max_training(kernels: ModuleType, x: Tensor, grad: Tensor, regions: Regions) -> None:
+    choice = kernels.max_pool(x, regions, choices=True)[1]
+    kernels.max_pool_backward(grad, choice, regions, x.shape[2:])
 
 
-def _average_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
-    average_kernels.avg_pool(x, regions)
-    average_kernels.avg_pool_backward(grad, regions, x.shape[2:])
+def _average_training(kernels: ModuleType, x: Tensor, grad: Tensor, regions: Regions) -> None:
+    kernels.avg_pool(x, regions)
+    kernels.avg_pool_backward(grad, regions, x.shape[2:])
 
 
-def _soft_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
-    soft_kernels.soft_pool(x, regions)
-    soft_kernels.soft_pool_backward(grad, x, regions)
+def _gem_training(kernels: ModuleType, x: Tensor, grad: Tensor, regions: Regions) -> None:
+    p = x.new_empty((x.shape[1], 1, 1), dtype=torch.float32)  # learned by each channel
+    kernels.gem_pool(x, regions, p, 1e-6)
+    kernels.gem_pool_backward(grad, x, regions, p, True, 1e-6)
+
+
+def _from_map(pool: Callable, backward: Callable, x: Tensor, grad: Tensor, regions: Regions) -> None:
+    pool(x, regions)
+    backward(grad, x, regions)
 
 
 def _blur_training(x: Tensor, grad: Tensor, regions: Window) -> None:
@@ -153,53 +161,6 @@ def _center_training(x: Tensor, grad: Tensor, regions: Rows) -> None:
     center_kernels.center_pool_backward(x, *choices)
 
 
-def _gem_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
-    p = x.new_empty((x.shape[1], 1, 1), dtype=torch.float32)  # learned by each channel
-    gem_kernels.gem_pool(x, regions, p, 1e-6)
-    gem_kernels.gem_pool_backward(grad, x, regions, p, True, 1e-6)
-
-
-def _lp_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
-    lp_kernels.lp_pool(x, regions, 2)
-    lp_kernels.lp_pool_backward(grad, x, regions, 2)
-
-
-def _lse_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
-    lse_kernels.lse_pool(x, regions, 10)
-    lse_kernels.lse_pool_backward(grad, x, regions, 10, False)
-
-
-def _global_max_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
-    choice = whole_kernels.max_pool(x, regions, choices=True)[1]
-    whole_kernels.max_pool_backward(grad, choice, regions, x.shape[2:])
-
-
-def _global_average_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
-    whole_kernels.avg_pool(x, regions)
-    whole_kernels.avg_pool_backward(grad, regions, x.shape[2:])
-
-
-def _global_soft_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
-    whole_kernels.soft_pool(x, regions)
-    whole_kernels.soft_pool_backward(grad, x, regions)
-
-
-def _global_gem_training(x: Tensor, grad: Tensor, regions: Regions) -> None:
-    p = x.new_empty((x.shape[1], 1, 1), dtype=torch.float32)  # learned by each channel
-    whole_kernels.gem_pool(x, regions, p, 1e-6)
-    whole_kernels.gem_pool_backward(grad, x, regions, p, True, 1e-6)
-
-
-def _pyramid_average_training(x: Tensor, grad: Tensor, regions: Pyramid) -> None:
-    pyramid_kernels.avg_pool(x, regions)
-    pyramid_kernels.avg_pool_backward(grad, regions, x.shape[2:])
-
-
-def _pyramid_training(x: Tensor, grad: Tensor, regions: Pyramid) -> None:
-    pyramid_kernels.max_pool(x, regions)
-    pyramid_kernels.max_pool_backward(grad, x, regions)
-
-
 # What each operator is compiled for: regions, shape and, unless it is NCHW, layout.
 WINDOWS = (
     (K2S2, STEM),
@@ -214,9 +175,9 @@ FILTERS = ((K3S2P1, STEM), (Window(5, 2, 2), STEM))  # the cells that a filter o
 
 CALLS: dict[str, tuple[Callable, tuple]] = {
     "max": (lambda x, grad, regions: max_kernels.max_pool(x, regions), WINDOWS),
-    "max training": (_max_training, WINDOWS),
-    "average": (_average_training, WINDOWS),
-    "soft": (_soft_training, WINDOWS),
+    "max training": (partial(_max_training, max_kernels), WINDOWS),
+    "average": (partial(_average_training, average_kernels), WINDOWS),
+    "soft": (partial(_from_map, soft_kernels.soft_pool, soft_kernels.soft_pool_backward), WINDOWS),
     "blur": (_blur_training, FILTERS),
     "max blur": (_max_blur_training, FILTERS),
     "running": (_running_training, ((UP, HEADS[0]), (Running("left"), HEADS[0]), (UP, HEADS[1]))),
@@ -227,17 +188,34 @@ CALLS: dict[str, tuple[Callable, tuple]] = {
     "center": (lambda x, grad, regions: center_kernels.center_pool(x, x), ((Rows(), HEADS[0]), (Rows(), HEADS[1]))),
     "center training": (_center_training, ((Rows(), HEADS[0]), (Rows(), HEADS[1]))),
     "roi align": (_align_training, ((Adaptive(7), (4, 256, 50, 68)),)),
-    "gem": (_gem_training, ((K2S2, STEM), (K3S2P1, STEM))),
-    "lp": (_lp_training, ((K2S2, STEM), (K3S1P1, STEM))),
-    "lse": (_lse_training, ((K2S2, STEM), (K3S2P1, STEM))),
+    "gem": (partial(_gem_training, gem_kernels), ((K2S2, STEM), (K3S2P1, STEM))),
+    "lp": (
+        partial(_from_map, partial(lp_kernels.lp_pool, p=2), partial(lp_kernels.lp_pool_backward, p=2)),
+        ((K2S2, STEM), (K3S1P1, STEM)),
+    ),
+    "lse": (
+        partial(
+            _from_map, partial(lse_kernels.lse_pool, r=10), partial(lse_kernels.lse_pool_backward, r=10, learned=False)
+        ),
+        ((K2S2, STEM), (K3S2P1, STEM)),
+    ),
     "global max": (lambda x, grad, regions: whole_kernels.max_pool(x, regions), ((Whole(), STEM), (Rows(), STEM))),
-    "global max training": (_global_max_training, ((Whole(), STEM), (Whole(), LAST))),
-    "global average": (_global_average_training, ((Whole(), STEM), (Whole(), STEM, "channels_last"), (Whole(), LAST))),
-    "global soft": (_global_soft_training, ((Whole(), STEM), (Whole(), LAST))),
-    "global gem": (_global_gem_training, ((Whole(), STEM),)),
+    "global max training": (partial(_max_training, whole_kernels), ((Whole(), STEM), (Whole(), LAST))),
+    "global average": (
+        partial(_average_training, whole_kernels),
+        ((Whole(), STEM), (Whole(), STEM, "channels_last"), (Whole(), LAST)),
+    ),
+    "global soft": (
+        partial(_from_map, whole_kernels.soft_pool, whole_kernels.soft_pool_backward),
+        ((Whole(), STEM), (Whole(), LAST)),
+    ),
+    "global gem": (partial(_gem_training, whole_kernels), ((Whole(), STEM),)),
     "strip": (lambda x, grad, regions: strip_kernels.strip_pool(x), ((Rows(), STEM), (Rows(), LAST))),
-    "pyramid training": (_pyramid_training, ((Pyramid(), STEM),)),
-    "pyramid average": (_pyramid_average_training, ((Pyramid(), STEM),)),
+    "pyramid training": (
+        partial(_from_map, pyramid_kernels.max_pool, pyramid_kernels.max_pool_backward),
+        ((Pyramid(), STEM),),
+    ),
+    "pyramid average": (partial(_average_training, pyramid_kernels), ((Pyramid(), STEM),)),
 }
 
 

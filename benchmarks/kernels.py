@@ -74,7 +74,6 @@ REASONS = {
     ("lse", "k3s2p1"): "the digits that a small r leaves of exp(r x) - 1 take eight instructions for each tap",
     ("max training", "k3s1p1"): "remembering which cell was largest takes two instructions more for each comparison",
     ("max blur", "k3s2p1"): "nine maxima of four cells for each output, which rows and columns share in part",
-    ("soft", "k2s2"): "three instructions for each cell keep infinities right",
     ("soft", "k3s1p1"): "one exponential for each tap, nine for each input",
     ("soft", "k3s2p1"): "one exponential for each tap, nine for each output",
 }

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Window
 from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
+from poolref.triton.means import exp2
 from poolref.triton.windows import cell, owner, place, plane, read, store, tap, write
 
 
@@ -62,7 +63,7 @@ def soft_forward(x, y, scale, lag, planes, x_image, x_plane, y_image, y_plane,
                     v = tap(x_planes, ok, depth, depth_ok, row, row_ok, o_column, kw,
                             X, Y, K, S, P, D, BINS, BP, BW, float("-inf"))  # fmt: skip
                     gap = below(v, largest)
-                    e = tl.exp(gap)
+                    e = exp(gap)
                     total += e
                     gaps += e * gap
         means = means + (largest,) if SUMS else means + (largest + gaps / total,)
@@ -79,6 +80,12 @@ def soft_forward(x, y, scale, lag, planes, x_image, x_plane, y_image, y_plane,
 
 
 @triton.jit
+def exp(gap):
+    """e^gap by two instructions."""
+    return exp2(gap * 1.4426950408889634)
+
+
+@triton.jit
 def below(v, largest):
     """How far `v` is below the largest value of its region."""
     return tl.maximum(tl.where(v == largest, 0.0, v - largest), -200.0)
@@ -88,7 +95,7 @@ def below(v, largest):
 def pulled(v, g, largest, scale, lag):
     """The gradient `g w (1 + x - y)` that a cell has from a region."""
     gap = below(v, largest)
-    return g * (tl.exp(gap) * scale) * (1 + (gap - lag))
+    return g * (exp(gap) * scale) * (1 + (gap - lag))
 
 
 @triton.jit
@@ -122,7 +129,7 @@ def soft_backward_apart(grad, x, x_grad, planes, x_image, x_plane, y_image, y_pl
         gaps = tl.zeros((BP, BW), tl.float32)
         for i in tl.static_range(SD * SH * SW):
             gap = below(cells[i], largest)
-            e = tl.exp(gap)
+            e = exp(gap)
             total += e
             gaps += e * gap
         there = (o_depth < Y[0]) & (o_row + r < Y[1]) & (columns < Y[2])  # not so for cells that are left over

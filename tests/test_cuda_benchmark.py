@@ -1,8 +1,10 @@
 """The benchmark of the CUDA kernels, run dry: every set-up, peer and comparison on the CPU, and no time taken."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -11,7 +13,7 @@ import torch
 from conftest import ROOT
 
 from benchmarks.cuda import __main__ as command
-from benchmarks.cuda import measure, peers, report
+from benchmarks.cuda import measure, peers, processes, report
 from benchmarks.cuda.work import K2S2, LARGE, STEM, WORK, Case, Row
 from poolref import catalog
 from poolref.regions import Adaptive, Running, Window
@@ -144,6 +146,10 @@ def test_work_is_done_by_kernels_that_save_little(case, monkeypatch):
             assert measure.saved(pool, arguments) <= case.outputs * (1 + size), case
 
 
+def measured(cases, clock, seconds):
+    return [figures for _, figures in processes.measured(cases, clock, seconds)]
+
+
 class Clock(measure.StandIn):
     """Gives what looks like measurements: every run takes longer than the one before."""
 
@@ -164,7 +170,7 @@ class Clock(measure.StandIn):
 def test_figures_follow_from_times_and_from_who_is_right(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "machine", lambda on_gpu: {"gpu": "none"})
     case = replace(WORK[0], operator="soft", directions=("forward", "backward"))
-    forward, backward = rows = command.measured([case], Clock(), 60)
+    forward, backward = rows = measured([case], Clock(), 60)
     # eager 10, compile 20, authors 30, who are wrong, and ours 40
     assert (forward["p20_us"], forward["p50_us"], forward["p80_us"]) == (39, 40, 41)
     assert (forward["eager_ratio"], forward["compile_ratio"]) == (0.25, 0.5)
@@ -187,7 +193,7 @@ def test_figures_follow_from_times_and_from_who_is_right(tmp_path, monkeypatch):
 
 
 def test_work_that_the_time_does_not_suffice_for_is_not_measured():
-    assert [row["p50_us"] for row in command.measured(WORK[:2], Clock(), 0)] == [None] * 6
+    assert measured(WORK[:2], Clock(), 0) == []
 
 
 def test_a_case_that_breaks_is_named_and_the_others_go_on(monkeypatch):
@@ -196,16 +202,52 @@ def test_a_case_that_breaks_is_named_and_the_others_go_on(monkeypatch):
 
     monkeypatch.setitem(peers.OURS, "max", broken)
     cases = [replace(case, directions=("forward",)) for case in (WORK[0], WORK[3])]
-    first, second = command.measured(cases, Clock(), 60)
+    first, second = measured(cases, Clock(), 60)
     assert "failed: RuntimeError: no such kernel" in report.line(first)
     assert second["right"]
+
+
+class Breaking(measure.StandIn):
+    """Breaks its process, each time in another way, where it meets these operators."""
+
+    def shrunk(self, case):
+        self.operator = case.operator
+        return super().shrunk(case)
+
+    def times(self, run):
+        if self.operator == "average":
+            os.abort()
+        if self.operator == "soft":
+            time.sleep(3600)
+        if self.operator == "min":
+            self.device = "meta"  # which never gives a number
+            raise RuntimeError("the GPU is lost")
+        return super().times(run)
+
+
+def test_a_process_that_breaks_costs_one_case(monkeypatch):
+    monkeypatch.setattr(processes, "PATIENCE", 20)
+    by_name = {case.operator: replace(case, directions=("forward",)) for case in WORK}
+    cases = [by_name[name] for name in ("max", "average", "sum", "soft", "min", "strip")]
+    rows = dict(processes.guarded(cases, Breaking, 300))
+    assert [row.case for row in rows] == cases
+    notes = {row.case.operator: figures["note"] for row, figures in rows.items()}
+    assert notes.pop("average") == "failed: the process ended with status -6"
+    assert notes.pop("soft") == "failed: no answer for 20 s"
+    assert notes.pop("min") == "failed: RuntimeError: the GPU is lost"
+    assert set(notes.values()) == {""}
+    assert all(figures["right"] for row, figures in rows.items() if row.case.operator in notes)
+
+
+def test_a_process_stops_when_its_time_is_over():
+    assert dict(processes.guarded(WORK, Breaking, 0.1)) == {}
 
 
 def test_ours_is_marked_where_it_differs_from_the_numpy_column(monkeypatch):
     right = peers.OURS["average"]
     case = replace(WORK[3], directions=("forward",))
     monkeypatch.setitem(peers.OURS, "average", lambda x, regions: right(x, regions) * 1.1)
-    (row,) = command.measured([case], Clock(), 60)
+    (row,) = measured([case], Clock(), 60)
     assert row["right"] is False and row["peers"]["eager"]["verdict"] == "wrong"
     assert row["best_peer_ratio"] is None
     assert "Differs from the NumPy column" in "\n".join(report.summary([row]))
@@ -219,8 +261,9 @@ def test_without_a_gpu_measurements_are_never_overwritten(tmp_path, monkeypatch,
     assert data["machine"] is None and len(data["rows"]) == len(ROWS)
     assert all(row[name] is None for row in data["rows"] for name in measure.MEASURED)
     (tmp_path / "cuda.json").write_text(json.dumps(data | {"machine": {"gpu": "H200"}}))
-    assert command.main() == 1
+    assert command.main() == 0
     assert "H200" in (tmp_path / "cuda.json").read_text()
+    assert "gpu H200" in (tmp_path / "cuda.md").read_text()
 
 
 def test_committed_table_is_of_this_work():

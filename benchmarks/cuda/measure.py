@@ -6,12 +6,11 @@ once on the CPU and takes no time, so that all of this can be tried without a GP
 
 from __future__ import annotations
 
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from math import isfinite
 from statistics import median
@@ -33,45 +32,51 @@ MEASURED = (  # the figures of a row
 )
 
 
-def measure(case: Case, clock: Gpu | StandIn) -> Iterator[dict]:
-    """Everything about a case, one direction after the other."""
-    arguments = inputs(clock.shrunk(case), clock.device)
-    us = ours(case)
+def measure(row: Row, clock: Gpu | StandIn) -> dict:
+    """Everything about a row."""
+    case, direction = row.case, row.direction
+    arguments, us, grad, others, absent = _prepared(case, clock)
+    run = us.run(direction, arguments, grad)
+    results = run.tensors(run.call())
+    theirs = {}
+    for name, peer in others.items():
+        prepare = partial(peer.run, direction, arguments, grad)
+        theirs[name] = _beside(prepare, results, TOLERANCE[case.dtype], clock)
+    p20, p50, p80 = clock.times(run)
+    ratios = {name: peer["p50_us"] / p50 for name, peer in theirs.items() if peer["p50_us"]}
+    best = min((name for name in ratios if theirs[name]["verdict"] == "right"), key=ratios.get, default=None)
+    return {
+        "p20_us": p20,
+        "p50_us": p50,
+        "p80_us": p80,
+        "call_us": clock.latency(run),
+        "eager_ratio": ratios.get("eager"),
+        "compile_ratio": ratios.get("compile"),
+        "best_peer": best,
+        "best_peer_ratio": ratios.get(best),
+        "copy_percent": 100 * clock.copy(row.bytes) / p50,
+        "peak_bytes": clock.peak(run),
+        "saved_bytes": 0 if direction == "forward" else saved(us.pool, arguments),
+        "deterministic": all(map(torch.equal, results * 5, [a for _ in range(5) for a in run.call()])),
+        "right": is_right(clock.shrunk(case), clock.device, direction),
+        "clock_mhz": clock.frequency(),
+        "kernels": kernels(run),
+        "peers": theirs,
+        "absent": absent,
+    }
+
+
+@lru_cache(maxsize=1)
+def _prepared(case: Case, clock: Gpu | StandIn) -> tuple:
+    """What the rows of a case share: inputs, ours, the gradient of the output, the peers, and who is absent."""
+    torch.compiler.reset()
+    torch.cuda.empty_cache()
+    small = clock.shrunk(case)
+    arguments, us = inputs(small, clock.device), ours(case)
     with torch.no_grad():
         y = us.pool(*arguments)
     grad = torch.empty_like(y).normal_(generator=torch.Generator(clock.device).manual_seed(1))
-    torch.compiler.reset()
-    others, absent = peers(clock.shrunk(case), clock.device, clock.backend)
-    right = is_right(clock.shrunk(case), clock.device)
-    for direction in case.directions:
-        row, run = Row(case, direction), us.run(direction, arguments, grad)
-        results = run.tensors(run.call())
-        theirs = {}
-        for name, peer in others.items():
-            prepare = partial(peer.run, direction, arguments, grad)
-            theirs[name] = _beside(prepare, results, TOLERANCE[case.dtype], clock)
-        p20, p50, p80 = clock.times(run)
-        ratios = {name: peer["p50_us"] / p50 for name, peer in theirs.items() if peer["p50_us"]}
-        best = min((name for name in ratios if theirs[name]["verdict"] == "right"), key=ratios.get, default=None)
-        yield {
-            "p20_us": p20,
-            "p50_us": p50,
-            "p80_us": p80,
-            "call_us": clock.latency(run),
-            "eager_ratio": ratios.get("eager"),
-            "compile_ratio": ratios.get("compile"),
-            "best_peer": best,
-            "best_peer_ratio": ratios.get(best),
-            "copy_percent": 100 * clock.copy(row.bytes) / p50,
-            "peak_bytes": clock.peak(run),
-            "saved_bytes": 0 if direction == "forward" else saved(us.pool, arguments),
-            "deterministic": all(map(torch.equal, results * 5, [a for _ in range(5) for a in run.call()])),
-            "right": right,
-            "clock_mhz": clock.frequency(),
-            "kernels": kernels(run),
-            "peers": theirs,
-            "absent": absent,
-        }
+    return arguments, us, grad, *peers(small, clock.device, clock.backend)
 
 
 def _beside(prepare: Callable[[], Run], results: Sequence[Tensor], tolerance: float, clock: Gpu | StandIn) -> dict:
@@ -98,13 +103,12 @@ def difference(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
     return max(errors)
 
 
-def is_right(case: Case, device: str) -> bool:
-    """Whether two planes of ours, and their gradients, are those of the NumPy column."""
-    small = replace(case, shape=(1, 2, *case.shape[2:]))
+def is_right(case: Case, device: str, direction: str = "both") -> bool:
+    """Whether some planes of ours, or their gradients, are those of the NumPy column."""
+    small = replace(case, shape=(1, min(case.shape[1], 64), *case.shape[2:]))  # enough that tiles are as large
     arguments = inputs(small, device)
-    y = ours(small).pool(*arguments)
-    grad = torch.linspace(-1, 1, y.numel(), device=device).view(y.shape).to(y.dtype)
-    grads = torch.autograd.grad(y, [x for x in arguments if x.requires_grad], grad)
+    with torch.set_grad_enabled(direction != "forward"):
+        y = ours(small).pool(*arguments)
     name = catalog.get(case.operator).numpy
     x, *others = (a.detach().double().cpu().numpy() if a.ndim else a.item() for a in arguments)
     others = [*([case.regions] if case.regions else []), *others]
@@ -114,12 +118,23 @@ def is_right(case: Case, device: str) -> bool:
     if isinstance(case.regions, Pyramid):
         ends = np.cumsum([n * n for n in case.regions.levels])[:-1]
         order = np.concatenate([level.ravel() for level in np.split(order, ends, -1)]).argsort().reshape(order.shape)
-    expected_grads = catalog.resolve(f"{name}_backward")(
-        grad.double().cpu().numpy().ravel()[order], x, *others, **dict(case.options)
-    )
-    expected_grads = expected_grads if isinstance(expected_grads, tuple) else (expected_grads,)
-    correct = [torch.from_numpy(np.asarray(a)) for a in (expected, *expected_grads)]
-    return difference([y.detach().cpu().flatten()[order], *(a.cpu() for a in grads)], correct) <= TOLERANCE[case.dtype]
+    pairs = [] if direction == "backward" else [(y.detach().cpu().flatten()[order], expected)]
+    if direction in ("backward", "both"):
+        grad = torch.linspace(-1, 1, y.numel(), device=device).view(y.shape).to(y.dtype)
+        grads = torch.autograd.grad(y, [x for x in arguments if x.requires_grad], grad)
+        backward, grad = catalog.resolve(f"{name}_backward"), grad.double().cpu().numpy().ravel()[order]
+        correct = backward(grad, x, *others, **dict(case.options))
+        pairs += zip([a.cpu() for a in grads], correct if isinstance(correct, tuple) else (correct,), strict=True)
+    actual, correct = zip(*pairs)
+    return difference(actual, [torch.from_numpy(np.asarray(a)) for a in correct]) <= TOLERANCE[case.dtype]
+
+
+def works(device: str) -> bool:
+    """Whether the device still does what it is told."""
+    try:
+        return torch.ones(1, device=device).sum().item() == 1
+    except RuntimeError:
+        return False
 
 
 def saved(pool: Callable, arguments: Sequence[Tensor]) -> int:
@@ -230,11 +245,13 @@ class Gpu:
         return torch.cuda.max_memory_allocated() - before
 
     def frequency(self) -> int:
-        """The clock of the multiprocessors, in MHz, just after they have worked."""
-        try:
-            return torch.cuda.clock_rate()
-        except ModuleNotFoundError:  # of the driver's Python library; its command is slower
-            return int(nvidia_smi("clocks.sm"))
+        """The clock of the multiprocessors in MHz, just after they have worked: how fast the cycles of a sleep pass."""
+        before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        before.record()
+        torch.cuda._sleep(10**7)
+        after.record()
+        after.synchronize()
+        return round(1e4 / before.elapsed_time(after))
 
 
 class StandIn:
@@ -284,9 +301,3 @@ def without_times(figures: dict) -> dict:
 def percentiles(values: Sequence[float]) -> tuple[float, float, float]:
     """The 20th, 50th and 80th."""
     return tuple(float(v) for v in np.percentile(values, (20, 50, 80)))
-
-
-def nvidia_smi(field: str) -> str:
-    """What the driver's tool says of the first GPU."""
-    command = ["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader,nounits", "--id=0"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
 from math import comb, log, prod
+from tempfile import gettempdir
 from typing import Any
 
 import torch
@@ -36,7 +37,10 @@ from poolref.torch.roi import roi_align
 from poolref.torch.soft import soft_pool
 from poolref.torch.strip import strip_pool
 
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or JAX takes most of the GPU's memory
+# JAX shall leave most of the GPU's memory alone, and keep what it compiles for the next process.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{gettempdir()}/poolref-jax")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 OURS = {
     "max": max_pool,
@@ -104,6 +108,7 @@ class JaxPeer:
     def run(self, direction: str, inputs: Sequence[Tensor], grad: Tensor) -> Run:
         """As :meth:`TorchPeer.run`."""
         import jax
+        import jax.dlpack
 
         (x,) = inputs
         pool, copies = self.pool, max(1, min(8, 2**28 // x.nbytes)) if x.is_cuda else 1

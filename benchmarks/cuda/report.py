@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from math import exp, log
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.cuda.measure import MEASURED, nvidia_smi
+from benchmarks.cuda.measure import MEASURED
 from benchmarks.cuda.work import Row
 
 PACKAGES = ("numpy", "torch", "triton", "jax", "torchvision", "timm")
@@ -32,7 +33,7 @@ def machine(on_gpu: bool) -> dict:
             "gpu": properties.name,
             "multiprocessors": properties.multi_processor_count,
             "memory_mib": properties.total_memory // 2**20,
-            "driver": nvidia_smi("driver_version"),
+            "driver": driver(),
             "cuda": torch.version.cuda,
         }
     facts["python"] = platform.python_version()
@@ -42,6 +43,15 @@ def machine(on_gpu: bool) -> dict:
         except PackageNotFoundError:
             facts[package] = "not installed"
     return facts
+
+
+def driver() -> str:
+    """The version of the first GPU's driver."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):  # not every container has the tool
+        return "unknown"
 
 
 def entry(row: Row, figures: dict | None, note: str = "") -> dict:

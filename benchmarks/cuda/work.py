@@ -44,6 +44,11 @@ class Case:
         return 2 if self.operator in ("corner", "center") else 1
 
     @property
+    def rows(self) -> list[Row]:
+        """One for each direction."""
+        return [Row(self, direction) for direction in self.directions]
+
+    @property
     def name(self) -> str:
         """The regions and options, in short."""
         options = (f"{name}={value}" for name, value in self.options)

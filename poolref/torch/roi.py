@@ -92,7 +92,8 @@ def roi_align(
             of its kind.
         ValueError: `input` or `boxes` has another shape, a box is not finite or names no map, or `output_size`,
             `spatial_scale` or `sampling_ratio` is out of range.  Boxes' values are not looked at while a graph is
-            compiled or exported.
+            compiled or exported, nor by the kernels for a GPU, for which the host would have to wait; these give NaN
+            for a box that names no map.
 
     Formula: along an axis with start a and size s of the box, sample t of T in bin i of o lies at
     `a + (i + (t + 1/2) / T) s / o`; at a position between cells m and m + 1 the value is
@@ -103,8 +104,9 @@ def roi_align(
     """
     check_int("sampling_ratio", sampling_ratio, 0)
     check_flag("aligned", aligned)
-    image, corners, (rows, columns) = _checked(input, boxes, output_size, spatial_scale)
-    if runs_kernels(input):
+    with_kernels = runs_kernels(input)
+    image, corners, (rows, columns) = _checked(input, boxes, output_size, spatial_scale, unseen=with_kernels)
+    if with_kernels:
         return align_boxes(input, image, corners, (rows, columns), sampling_ratio, aligned, input.shape[0])
     x1, y1, x2, y2 = corners.unbind(1)
     dtype = widen(input[:0]).dtype
@@ -116,13 +118,16 @@ def roi_align(
 
 
 def _checked(
-    input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], spatial_scale: float
+    input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], spatial_scale: float, unseen: bool = False
 ) -> tuple[Tensor, Tensor, tuple[int, int]]:
-    """Which map each box lies in, its scaled corners in float64, and the bins along each axis."""
+    """Which map each box lies in, its scaled corners in float64, and the bins along each axis.
+
+    `unseen`: boxes may hold anything, because to look at them would take too long.
+    """
     check_float_tensor("input", input)
     check_float_tensor("boxes", boxes)
     check_maps("input", input.shape)
-    rows = [] if torch.compiler.is_compiling() else boxes.tolist()
+    rows = [] if unseen or torch.compiler.is_compiling() else boxes.tolist()
     check_boxes(boxes.shape, rows, images=input.shape[0])
     boxes = boxes.detach().double()
     scale = check_positive("spatial_scale", spatial_scale)

@@ -78,7 +78,7 @@ def sample(start, gap, count, i, t, N):
 
 
 @triton.jit
-def roi_forward(x, maps, sides, y, channels, height, width, x_image, x_channel, x_row, x_column,
+def roi_forward(x, maps, sides, y, images, channels, height, width, x_image, x_channel, x_row, x_column,
                 y_box, y_channel, y_row, y_column, PH: tl.constexpr, PW: tl.constexpr, RATIO: tl.constexpr,
                 BP: tl.constexpr, BB: tl.constexpr):  # fmt: skip
     k = tl.program_id(0).to(tl.int64)
@@ -86,12 +86,14 @@ def roi_forward(x, maps, sides, y, channels, height, width, x_image, x_channel, 
     bin = tl.program_id(2) * BB + tl.arange(0, BB)[None, :]
     i = bin // PW
     j = bin % PW
+    image = tl.load(maps + k)
+    known = (image >= 0) & (image < images)
     ok = (channel < channels) & (bin < PH * PW)
     top, gap_y, count_y, per_row = side(sides, k, True, 1)
     left, gap_x, count_x, per_column = side(sides, k, True, 0)
     first_y = skipped(top, per_row, count_y, i, 0, RATIO)
     first_x = skipped(left, per_column, count_x, j, 0, RATIO)
-    cells = x + tl.load(maps + k) * x_image + channel * x_channel
+    cells = x + image * x_image + channel * x_channel
     total = tl.zeros((BP, BB), tl.float32)
     # Where there are several samples they lie more than half a cell apart, so only so many can lie in the map.
     for t in range(RATIO if RATIO else tl.minimum(count_y, 2 * height + 7)):
@@ -101,7 +103,7 @@ def roi_forward(x, maps, sides, y, channels, height, width, x_image, x_channel, 
         for u in range(RATIO if RATIO else tl.minimum(count_x, 2 * width + 7)):
             low, high, part_x, inside_x = sample(left, gap_x, count_x, j, first_x + u, width)
             # A sample that lies on a cell does not read the next one: 0 times infinity would be NaN.
-            there = ok & inside_y & inside_x
+            there = ok & known & inside_y & inside_x
             a = tl.load(upper + low.to(tl.int64) * x_column, there, 0.0).to(tl.float32)
             b = tl.load(upper + high.to(tl.int64) * x_column, there & (part_x > 0), 0.0).to(tl.float32)
             there = there & (part_y > 0)
@@ -110,6 +112,7 @@ def roi_forward(x, maps, sides, y, channels, height, width, x_image, x_channel, 
             before = a * (1 - part_y) + c * part_y
             total += before * (1 - part_x) + (b * (1 - part_y) + d * part_y) * part_x
     total /= tl.maximum(count_y.to(tl.float32) * count_x.to(tl.float32), 1.0)
+    total = tl.where(known, total, float("nan"))
     tl.store(y + k * y_box + channel * y_channel + i * y_row + j * y_column, total.to(y.dtype.element_ty), ok)
 
 
@@ -197,17 +200,19 @@ def roi_align(
 ) -> Tensor:
     """The means of the samples in the bins of every box, (K, C, *output_size).
 
-    `image`: which map a box lies in, (K) of int64; `corners`: its x1, y1, x2, y2 in cells, (K, 4) of float64.
+    `image`: which map a box lies in, (K) of int64; `corners`: its x1, y1, x2, y2 in cells, (K, 4) of float64.  A box in
+    no map gives NaN, and its gradient goes nowhere.
     """
     y = _new_maps(len(image), x, output_size)
     channels, (rows, columns) = x.shape[1], output_size
     planes, bins = (64, 8) if channels_innermost(y, 2) else (8, 64)
-    planes, bins = min(planes, triton.next_power_of_2(channels)), min(bins, triton.next_power_of_2(rows * columns))
+    planes = min(planes, triton.next_power_of_2(max(channels, 1)))
+    bins = min(bins, triton.next_power_of_2(rows * columns))
     grid = (len(image), triton.cdiv(channels, planes), triton.cdiv(rows * columns, bins))
     launch(
         roi_forward, grid, x.device, 4,
         x=x, maps=image.contiguous(), sides=_sides(corners, output_size, sampling_ratio, aligned), y=y,
-        channels=channels, height=x.shape[2], width=x.shape[3],
+        images=x.shape[0], channels=channels, height=x.shape[2], width=x.shape[3],
         **_strides("x", x, "image"), **_strides("y", y, "box"),
         PH=rows, PW=columns, RATIO=sampling_ratio, BP=planes, BB=bins,
     )  # fmt: skip

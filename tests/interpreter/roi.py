@@ -66,3 +66,13 @@ def main():
     for layout in ("channels last", "strided", "unaligned"):
         check((2, 2), 1.0, 2, True, torch.bfloat16, distinct, layout)
     check((2, 2), 1.0, 0, True, torch.float16, distinct)
+
+    # Boxes in no map, and boxes that are not finite: none reads or writes what is not its own.
+    x = torch.ones((2, 3, 6, 7))
+    image = torch.tensor([0, 2, -1, 2**40, 1, 1])
+    corners = torch.tensor([[0.0, 0, 4, 4]] * 4 + [[torch.nan, 0, 4, 4], [0, -torch.inf, torch.inf, 4]]).double()
+    for ratio in (0, 2):
+        y = kernels.roi_align(x, image, corners, (2, 2), ratio, True)
+        expect(y[:4].mean((1, 2, 3)), [1, np.nan, np.nan, np.nan], "boxes in unknown maps")
+        x_grad = kernels.roi_align_backward(torch.ones_like(y), image, corners, ratio, True, 2, (6, 7))
+        expect(x_grad.sum((1, 2, 3)), [12, 0], "gradient of boxes in unknown maps")

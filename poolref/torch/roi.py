@@ -104,9 +104,8 @@ def roi_align(
     """
     check_int("sampling_ratio", sampling_ratio, 0)
     check_flag("aligned", aligned)
-    with_kernels = runs_kernels(input)
-    image, corners, (rows, columns) = _checked(input, boxes, output_size, spatial_scale, unseen=with_kernels)
-    if with_kernels:
+    image, corners, (rows, columns) = _checked(input, boxes, output_size, spatial_scale, has_kernels=True)
+    if runs_kernels(input):
         return align_boxes(input, image, corners, (rows, columns), sampling_ratio, aligned, input.shape[0])
     x1, y1, x2, y2 = corners.unbind(1)
     dtype = widen(input[:0]).dtype
@@ -118,16 +117,14 @@ def roi_align(
 
 
 def _checked(
-    input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], spatial_scale: float, unseen: bool = False
+    input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], spatial_scale: float, has_kernels: bool = False
 ) -> tuple[Tensor, Tensor, tuple[int, int]]:
-    """Which map each box lies in, its scaled corners in float64, and the bins along each axis.
-
-    `unseen`: boxes may hold anything, because to look at them would take too long.
-    """
+    """Which map each box lies in, its scaled corners in float64, and the bins along each axis."""
     check_float_tensor("input", input)
     check_float_tensor("boxes", boxes)
     check_maps("input", input.shape)
-    rows = [] if unseen or torch.compiler.is_compiling() else boxes.tolist()
+    unseen = torch.compiler.is_compiling() or (has_kernels and runs_kernels(input))
+    rows = [] if unseen else boxes.tolist()
     check_boxes(boxes.shape, rows, images=input.shape[0])
     boxes = boxes.detach().double()
     scale = check_positive("spatial_scale", spatial_scale)

@@ -24,6 +24,8 @@ from poolref import catalog
 from poolref.regions import Adaptive, Running, Whole, Window
 from poolref.torch import cuda, functional
 
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # eight processes with sixteen each would be too many
+
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 EXACT = TOLERANCE | {"float64": 1e-12}  # of the largest magnitude
 FILES = {file.stem for file in (ROOT / "tests" / "interpreter").glob("*.py")} - {"__main__", "harness"}

@@ -9,6 +9,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from math import exp, log
 from pathlib import Path
+from textwrap import fill
 
 import torch
 
@@ -45,6 +46,11 @@ def machine(on_gpu: bool) -> dict:
     return facts
 
 
+def measured_on(facts: dict) -> str:
+    """The machine in a line."""
+    return ", ".join(f"{name} {value}" for name, value in facts.items())
+
+
 def driver() -> str:
     """The version of the first GPU's driver."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", "--id=0"]
@@ -67,8 +73,7 @@ def entry(row: Row, figures: dict | None, note: str = "") -> dict:
 
 def markdown(report: dict) -> str:
     """The report as a page."""
-    facts = report["machine"]
-    where = ", ".join(f"{name} {value}" for name, value in facts.items()) if facts else "not measured"
+    where = measured_on(report["machine"]) if report["machine"] else "not measured"
     lines = [
         "# The CUDA kernels, measured",
         "",
@@ -173,7 +178,7 @@ def plot(report: dict, file: Path) -> None:
     ax.set(
         xscale="log", xlabel="least bytes that have to move / MiB", ylabel="of them in a second / GB/s", ylim=(0, None)
     )
-    ax.set_title(report["machine"]["gpu"])
+    ax.set_title(fill(measured_on(report["machine"]), 100), fontsize=8)
     handles, labels = ax.get_legend_handles_labels()
     unique = dict(zip(labels, handles))
     ax.legend(unique.values(), unique.keys(), fontsize=8, ncols=2)

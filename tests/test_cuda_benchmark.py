@@ -10,10 +10,11 @@ from importlib.util import find_spec
 
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import ROOT
 
 from benchmarks.cuda import __main__ as command
-from benchmarks.cuda import measure, peers, processes, report
+from benchmarks.cuda import cudnn, measure, peers, processes, report
 from benchmarks.cuda.work import K2S2, LARGE, STEM, WORK, Case, Row
 from poolref import catalog
 from poolref.regions import Adaptive, Running, Window
@@ -73,6 +74,34 @@ def test_page_has_every_row_and_no_figure(dry):
         assert all(row[name] is None for name in TIMES)
         assert line.count("not measured") >= len(TIMES)
         assert all(target["met"] is None for target in row["targets"])
+
+
+@pytest.mark.parametrize("direction", ["forward", "training", "backward", "both"])
+def test_cudnn_would_take_part_on_a_gpu(monkeypatch, direction):
+    """With torch in its place: what it is given, and what becomes of its results."""
+
+    class Pooling:
+        def __init__(self, window, operator):
+            assert (window, operator) == (K2S2, "max")
+
+        def forward(self, x, like):
+            assert like.shape == (2, 3, 4, 4) and not x.requires_grad
+            return F.max_pool2d(x, 2)
+
+        def backward(self, x, y, grad):
+            assert torch.equal(y, F.max_pool2d(x, 2))
+            x = x.clone().requires_grad_()
+            return torch.autograd.grad(F.max_pool2d(x, 2), x, grad)[0]
+
+    monkeypatch.setattr(cudnn, "Pooling", Pooling)
+    case = replace(WORK[0], shape=(2, 3, 8, 8))
+    assert peers._cudnn(replace(case, operator="soft"), "cuda") is None
+    arguments, grad = peers.inputs(case, "cpu"), torch.randn(2, 3, 4, 4).bfloat16()
+    theirs, ours = (
+        run.tensors(run.call())
+        for run in (p.run(direction, arguments, grad) for p in (peers._cudnn(case, "cuda"), peers.ours(case)))
+    )
+    assert measure.difference(ours, theirs) == 0
 
 
 def test_nothing_is_imported_that_a_gpu_machine_may_lack():

@@ -2,7 +2,7 @@
 
 `eager` is torch's own operator or, where torch has none, what one would write with torch's operators; `compile` is the
 same under torch.compile.  `authors` follows what the authors of an operator published, in torch's operators.  JAX,
-torchvision and timm take part where they are installed.
+torchvision and timm take part where they are installed, cuDNN on a GPU.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from benchmarks.cuda import cudnn
 from benchmarks.cuda.work import BOXES, Case
 from benchmarks.peers import COMPOSITION, TORCH, _mean
 from poolref.regions import CORNERS, Pyramid, Regions, Running, Whole, Window
@@ -126,6 +127,26 @@ class JaxPeer:
         return Run(lambda: function(next(xs), g), lambda ys: [torch.from_dlpack(y) for y in ys], jax.block_until_ready)
 
 
+class CudnnPeer:
+    """A pooling of cuDNN's, which has a backward but no autograd."""
+
+    def __init__(self, pooling: cudnn.Pooling):
+        self.pooling = pooling
+
+    def run(self, direction: str, inputs: Sequence[Tensor], grad: Tensor) -> Run:
+        """As :meth:`TorchPeer.run`."""
+        x, pooling = inputs[0].detach(), self.pooling
+
+        def both():
+            y = pooling.forward(x, grad)
+            return y, pooling.backward(x, y, grad)
+
+        if direction == "backward":
+            y = pooling.forward(x, grad)
+            return Run(lambda: (pooling.backward(x, y, grad),))
+        return Run(both if direction == "both" else lambda: (pooling.forward(x, grad),))
+
+
 def inputs(case: Case, device: str) -> list[Tensor]:
     """The inputs of a case, the same numbers in every run; those that are differentiated say that they are."""
     generator, dtype = torch.Generator(device).manual_seed(0), getattr(torch, case.dtype)
@@ -156,7 +177,7 @@ def ours(case: Case) -> TorchPeer:
     return TorchPeer(pool)
 
 
-def peers(case: Case, device: str, backend: str) -> tuple[dict[str, TorchPeer | JaxPeer], dict[str, str]]:
+def peers(case: Case, device: str, backend: str) -> tuple[dict[str, TorchPeer | JaxPeer | CudnnPeer], dict[str, str]]:
     """Everybody else, by name; and those who might take part but do not, each with the reason."""
     eager = _eager(case, device)
     # A compiled backward is run many times over one forward, so it must not take over the forward's memory.
@@ -338,6 +359,13 @@ def _jax(case: Case, device: str) -> JaxPeer | None:
     return JaxPeer(pool)
 
 
+def _cudnn(case: Case, device: str) -> CudnnPeer | None:
+    window = case.regions
+    if device == "cpu" or case.operator not in cudnn.MODES or not isinstance(window, Window) or window.ndim != 2:
+        return None
+    return CudnnPeer(cudnn.Pooling(window, case.operator))
+
+
 def _torchvision(case: Case, device: str) -> TorchPeer | None:
     if case.operator != "roi_align":
         return None
@@ -359,4 +387,4 @@ def _timm(case: Case, device: str) -> TorchPeer | None:
     return TorchPeer(lambda x: blur(F.max_pool2d(x, options["kernel_size"], 1)))
 
 
-OTHERS = {"authors": _authors, "jax": _jax, "torchvision": _torchvision, "timm": _timm}
+OTHERS = {"authors": _authors, "cudnn": _cudnn, "jax": _jax, "torchvision": _torchvision, "timm": _timm}

@@ -85,8 +85,7 @@ NARROW = {
     "strip_spread": "narrow loads: it reads one value for each row and column of a tile",
     "pyramid_forward": "narrow stores: one value for each bin",
     "pyramid_backward": "narrow loads: it reads one value for each bin",
-    "soft_backward": "narrow loads: its tiles were made smaller because wider ones spilled registers",
-    "blur_backward": "narrow loads: its tiles were made smaller because wider ones need 200 registers",
+    "blur_backward": "narrow loads: its tiles are small, because wider ones need 200 registers",
 }
 
 
@@ -211,7 +210,7 @@ CALLS: dict[str, tuple[Callable, tuple]] = {
     "global gem": (partial(_gem_training, whole_kernels), ((Whole(), STEM),)),
     "strip": (lambda x, grad, regions: strip_kernels.strip_pool(x), ((Rows(), STEM), (Rows(), LAST))),
     "pyramid training": (
-        partial(_from_map, pyramid_kernels.max_pool, pyramid_kernels.max_pool_backward),
+        partial(_from_map, pyramid_kernels.max_pool, pyramid_kernels.max_pool_backward_again),
         ((Pyramid(), STEM),),
     ),
     "pyramid average": (partial(_average_training, pyramid_kernels), ((Pyramid(), STEM),)),

@@ -41,7 +41,7 @@ def center_forward(a, b, y, of_rows, of_columns, planes, a_image, a_plane, b_ima
                    A: tl.constexpr, B: tl.constexpr, Y: tl.constexpr, CHOICES: tl.constexpr, U: tl.constexpr,
                    BP: tl.constexpr, BH: tl.constexpr, BW: tl.constexpr):  # fmt: skip
     HEIGHT: tl.constexpr = Y[1]
-    image, first, _, row, _ = place(planes, 1, 1, BP, 1)  # row 0
+    image, first, _, _, _ = place(planes, 1, 1, BP, 1)
     number = image.to(tl.int64) * planes + first + tl.arange(0, BP)[:, None, None]  # of the plane, in all images
     there = first + tl.arange(0, BP)[:, None, None] < planes
     lane = tl.zeros((BP, BH, BW), tl.int32) + tl.arange(0, BH)[None, :, None]
@@ -51,7 +51,7 @@ def center_forward(a, b, y, of_rows, of_columns, planes, a_image, a_plane, b_ima
     for top in range(0, HEIGHT, U * BH):
         values = ()  # all are loaded before the first is used
         for u in tl.static_range(U):
-            pointers, ok = tile_at(b, image, first, row + top + u * BH, 0, planes, b_image, b_plane, B, BP, BH, BW)
+            pointers, ok = tile_at(b, image, first, top + u * BH, 0, planes, b_image, b_plane, B, BP, BH, BW)
             values = values + (tl.load(pointers, ok, float("-inf")).to(tl.float32),)
         for u in tl.static_range(U):
             if CHOICES:
@@ -70,7 +70,7 @@ def center_forward(a, b, y, of_rows, of_columns, planes, a_image, a_plane, b_ima
     for top in range(0, HEIGHT, U * BH):
         values = ()
         for u in tl.static_range(U):
-            pointers, ok = tile_at(a, image, first, row + top + u * BH, 0, planes, a_image, a_plane, A, BP, BH, BW)
+            pointers, ok = tile_at(a, image, first, top + u * BH, 0, planes, a_image, a_plane, A, BP, BH, BW)
             values = values + (tl.load(pointers, ok, float("-inf")).to(tl.float32),)
         for u in tl.static_range(U):
             if CHOICES:
@@ -80,7 +80,7 @@ def center_forward(a, b, y, of_rows, of_columns, planes, a_image, a_plane, b_ima
                 tl.store(of_rows + number * HEIGHT + rows, chosen_column, there & (rows < HEIGHT))
             else:
                 of_row = tl.reduce(values[u], 2, larger, keep_dims=True)
-            pointers, ok = tile_at(y, image, first, row + top + u * BH, 0, planes, y_image, y_plane, Y, BP, BH, BW)
+            pointers, ok = tile_at(y, image, first, top + u * BH, 0, planes, y_image, y_plane, Y, BP, BH, BW)
             tl.store(pointers, (of_row + of_column).to(y.dtype.element_ty), ok)
 
 
@@ -89,7 +89,7 @@ def center_backward(grad, of_rows, of_columns, a_grad, b_grad, planes, g_image, 
                     G: tl.constexpr, X: tl.constexpr, U: tl.constexpr, BP: tl.constexpr, BH: tl.constexpr,
                     BW: tl.constexpr):  # fmt: skip
     HEIGHT: tl.constexpr = X[1]
-    image, first, _, row, _ = place(planes, 1, 1, BP, 1)  # row 0
+    image, first, _, _, _ = place(planes, 1, 1, BP, 1)
     number = image.to(tl.int64) * planes + first + tl.arange(0, BP)[:, None, None]
     there = first + tl.arange(0, BP)[:, None, None] < planes
     lane = tl.arange(0, BH)[None, :, None]
@@ -99,20 +99,20 @@ def center_backward(grad, of_rows, of_columns, a_grad, b_grad, planes, g_image, 
         values = ()
         chosen = ()
         for u in tl.static_range(U):
-            pointers, ok = tile_at(grad, image, first, row + top + u * BH, 0, planes, g_image, g_plane, G, BP, BH, BW)
+            pointers, ok = tile_at(grad, image, first, top + u * BH, 0, planes, g_image, g_plane, G, BP, BH, BW)
             values = values + (tl.load(pointers, ok, 0.0).to(tl.float32),)
             rows = top + u * BH + lane
             chosen = chosen + (tl.load(of_rows + number * HEIGHT + rows, there & (rows < HEIGHT), 0).to(tl.int32),)
         for u in tl.static_range(U):
             total += values[u]
             v = tl.where(columns == chosen[u], tl.sum(values[u], 2, keep_dims=True), 0.0)
-            pointers, ok = tile_at(a_grad, image, first, row + top + u * BH, 0, planes, x_image, x_plane, X, BP, BH, BW)
+            pointers, ok = tile_at(a_grad, image, first, top + u * BH, 0, planes, x_image, x_plane, X, BP, BH, BW)
             tl.store(pointers, v.to(a_grad.dtype.element_ty), ok)
     of_column = tl.sum(total, 1, keep_dims=True)
     chosen = tl.load(of_columns + number * X[2] + columns, there & (columns < X[2]), 0).to(tl.int32)
     for top in range(0, HEIGHT, BH):
         v = tl.where(top + lane == chosen, of_column, 0.0)
-        pointers, ok = tile_at(b_grad, image, first, row + top, 0, planes, x_image, x_plane, X, BP, BH, BW)
+        pointers, ok = tile_at(b_grad, image, first, top, 0, planes, x_image, x_plane, X, BP, BH, BW)
         tl.store(pointers, v.to(b_grad.dtype.element_ty), ok)
 
 
@@ -130,7 +130,7 @@ def center_pool(a: Tensor, b: Tensor, choices: bool = False) -> tuple[Tensor, ..
     if choices:
         of_rows = y.new_empty((*a.shape[:-2], height, 1), dtype=_index_type(width))
         of_columns = y.new_empty((*a.shape[:-2], 1, width), dtype=_index_type(height))
-    first, second, target = as_maps(2, _near(a), _near(b), y)
+    first, second, target = as_maps(2, a, b, y)
     tile, blocks, warps = _tile(target)
     launch(
         center_forward, (blocks,), a.device, warps,
@@ -149,7 +149,7 @@ def center_pool_backward(grad: Tensor, of_rows: Tensor, of_columns: Tensor) -> t
             whole.max_pool_backward(whole.avg_pool(grad, Rows(), divisor=1), of_rows, Rows(), spatial),
             whole.max_pool_backward(whole.avg_pool(grad, Columns(), divisor=1), of_columns, Columns(), spatial),
         )
-    given, target = as_maps(2, _near(grad), a_grad)
+    given, target = as_maps(2, grad, a_grad)
     tile, blocks, warps = _tile(target)
     launch(
         center_backward, (blocks,), grad.device, warps,
@@ -164,11 +164,6 @@ def _has_whole_planes(y: Tensor) -> bool:
     return y.is_contiguous() and y.shape[-1] <= LONGEST
 
 
-def _near(x: Tensor) -> Tensor:
-    """A map whose rows and columns lie so close that 32 bits count the numbers between them: `x`, or a copy."""
-    return x if all(n * step < 2**31 for n, step in zip(x.shape[-2:], x.stride()[-2:])) else x.contiguous()
-
-
 def _index_type(cells: int) -> torch.dtype:
     return torch.uint8 if cells <= 256 else torch.int32
 
@@ -179,7 +174,7 @@ def _tile(maps: Maps) -> tuple[dict, int, int]:
     cells = max(4 * THREADS * 16 // maps.tensor.element_size(), width)
     rows = min(height, cells // width)
     planes = cells // (width * rows)
-    while planes > max(1, min(maps.planes, maps.together)):
+    while planes > max(1, min(maps.planes, maps.together // 4)):
         planes //= 2
     warps = max(1, planes * rows * width * maps.tensor.element_size() // (16 * THREADS))
     blocks = maps.images * triton.cdiv(maps.planes, planes)

@@ -23,6 +23,7 @@ from torch import Tensor
 from poolref.regions import Adaptive, Pyramid
 from poolref.triton.fold import LAST, both, join, meet, nothing
 from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
+from poolref.triton.windows import along
 
 
 @triton.jit
@@ -37,6 +38,12 @@ def place(planes, x_image, x_plane, BP: tl.constexpr):
         first + within < planes,
         image * planes + first + within,
     )
+
+
+@triton.jit
+def cell(row, columns, X: tl.constexpr):
+    """Where the cells of a row lie, seen from the first cell of their plane."""
+    return tl.full((1, 1, 1), row, tl.int64) * X[4] + along(columns, X)
 
 
 @triton.jit
@@ -89,132 +96,155 @@ def write_level(y, choice, segments, plane, ok, factor, BINS: tl.constexpr, FIRS
 @triton.jit
 def pyramid_forward(x, y, choice, planes, x_image, x_plane, factor, X: tl.constexpr, LEVELS: tl.constexpr,
                     STARTS: tl.constexpr, WIDTHS: tl.constexpr, EDGES: tl.constexpr, KIND: tl.constexpr,
-                    MIN: tl.constexpr, MEAN: tl.constexpr, BP: tl.constexpr, BR: tl.constexpr,
+                    MIN: tl.constexpr, MEAN: tl.constexpr, U: tl.constexpr, BP: tl.constexpr,
                     BW: tl.constexpr):  # fmt: skip
     SEGMENTS: tl.constexpr = len(EDGES) - 1
     DEPTH: tl.constexpr = len(LEVELS)
     WIDTH: tl.constexpr = X[2]
     FILL: tl.constexpr = 0.0 if KIND == "sum" else (float("inf") if MIN else float("-inf"))
     start, ok, plane = place(planes, x_image, x_plane, BP)
-    rows = tl.arange(0, BR)[None, :, None]
     columns = tl.arange(0, BW)[None, None, :]
     segments = ()
     for s in tl.static_range(SEGMENTS):
-        numbers = rows * WIDTH + columns + tl.zeros((BP, BR, BW), tl.int32)
-        state = nothing(tl.zeros((BP, BR, BW), tl.float32), EDGES[s] * WIDTH + numbers, KIND, False)
-        for row in range(EDGES[s], EDGES[s + 1], BR):
-            there = ok & (row + rows < EDGES[s + 1]) & (columns < WIDTH)
-            v = tl.load(x + (start + (row + rows) * X[4] + columns * X[5]), there, FILL).to(tl.float32)
-            state = meet(state, (-v if MIN else v,), True, row * WIDTH + numbers, 0, 0, 0, KIND, 0, False)
-        segments = segments + (join(state, 0, KIND, 0, False),)
+        numbers = columns + tl.zeros((BP, 1, BW), tl.int32)
+        state = nothing(tl.zeros((BP, 1, BW), tl.float32), EDGES[s] * WIDTH + numbers, KIND, False)
+        for row in range(EDGES[s], EDGES[s + 1], U):
+            values = ()  # all are loaded before the first is used, so that many loads are under way at once
+            for u in tl.static_range(U):
+                there = ok & (row + u < EDGES[s + 1]) & (columns < WIDTH)
+                v = tl.load(x + (start + cell(row + u, columns, X)), there, FILL).to(tl.float32)
+                values = values + (-v if MIN else v,)
+            state = meet(state, values, True, row * WIDTH + numbers, WIDTH, 0, 0, KIND, 0, False)
+        segments = segments + (state,)
     for level in tl.static_range(DEPTH):
         write_level(y, choice, segments, plane, ok, factor, LEVELS[level], STARTS[level], STARTS[DEPTH],
                     WIDTHS[level], X, EDGES, KIND, MIN, MEAN, BP, BW)  # fmt: skip
 
 
 @triton.jit
-def from_level(grad, choice, plane, ok, columns, factor, EDGE: tl.constexpr, BINS: tl.constexpr, FIRST: tl.constexpr,
-               TOTAL: tl.constexpr, OWNERS: tl.constexpr, X: tl.constexpr, KIND: tl.constexpr,
+def next_edge(row, N: tl.constexpr, BINS: tl.constexpr):
+    """The first row behind `row` that begins a bin, or lies behind one."""
+    begins = ((row + 1) * BINS + N - 1) // N * N // BINS
+    behind = ((row * BINS // N + 1) * N + BINS - 1) // BINS
+    return tl.minimum(begins, behind)
+
+
+@triton.jit
+def from_level(grad, choice, plane, ok, row, columns, factor, BINS: tl.constexpr, FIRST: tl.constexpr,
+               TOTAL: tl.constexpr, HIGH: tl.constexpr, WIDE: tl.constexpr, X: tl.constexpr, KIND: tl.constexpr,
                MEAN: tl.constexpr):  # fmt: skip
-    """What the bins of a level pass on to each column of a segment, and the numbers of the cells that they chose."""
+    """What the bins of a level pass on to each column of a row, and the numbers of the cells that they chose."""
     gradients = ()
     chosen = ()
-    for i in tl.static_range(BINS):
-        if EDGE >= i * X[1] // BINS and EDGE < ((i + 1) * X[1] + BINS - 1) // BINS:
-            for k in tl.static_range(OWNERS):
-                bins = columns * BINS // X[2] + k  # the bins that hold a cell are themselves the bins of N over O
-                left, right = span(bins, X[2], BINS)
-                there = ok & (bins < BINS) & (columns >= left) & (columns < right)
-                offset = plane * TOTAL + (FIRST + i * BINS + bins)
-                g = tl.load(grad + offset, there, 0.0).to(tl.float32)
-                if KIND == "first":
-                    chosen = chosen + (tl.load(choice + offset, there, -1),)
-                else:
-                    top, bottom = span(i, X[1], BINS)
-                    g *= 1 / ((right - left) * (bottom - top)).to(tl.float32) if MEAN else factor
-                gradients = gradients + (g,)
+    for h in tl.static_range(HIGH):
+        i = row * BINS // X[1] + h  # the bins that hold a cell are themselves the bins of N over O
+        top, bottom = span(i, X[1], BINS)
+        for w in tl.static_range(WIDE):
+            j = columns * BINS // X[2] + w
+            left, right = span(j, X[2], BINS)
+            there = (
+                ok & ((i < BINS) & (row >= top) & (row < bottom)) & ((j < BINS) & (columns >= left) & (columns < right))
+            )
+            offset = plane * TOTAL + (FIRST + i * BINS + j)
+            g = tl.load(grad + offset, there, 0.0).to(tl.float32)
+            if KIND == "first":
+                chosen = chosen + (tl.load(choice + offset, there, -1),)
+            else:
+                g *= 1 / ((right - left) * (bottom - top)).to(tl.float32) if MEAN else factor
+            gradients = gradients + (g,)
     return gradients, chosen
 
 
 @triton.jit
 def pyramid_backward(grad, choice, x_grad, planes, x_image, x_plane, factor, X: tl.constexpr, LEVELS: tl.constexpr,
-                     STARTS: tl.constexpr, OWNERS: tl.constexpr, EDGES: tl.constexpr, KIND: tl.constexpr,
-                     MEAN: tl.constexpr, BP: tl.constexpr, BR: tl.constexpr, BW: tl.constexpr):  # fmt: skip
-    SEGMENTS: tl.constexpr = len(EDGES) - 1
+                     STARTS: tl.constexpr, HIGH: tl.constexpr, WIDE: tl.constexpr, SEGMENTS: tl.constexpr,
+                     KIND: tl.constexpr, MEAN: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
     DEPTH: tl.constexpr = len(LEVELS)
     start, ok, plane = place(planes, x_image, x_plane, BP)
-    rows = tl.arange(0, BR)[None, :, None]
     columns = tl.arange(0, BW)[None, None, :]
-    for s in tl.static_range(SEGMENTS):
+    ok &= columns < X[2]
+    top = tl.program_id(0) * 0
+    for _ in range(SEGMENTS):
+        bottom = top + X[1]
         gradients = ()
         chosen = ()
         for level in tl.static_range(DEPTH):
-            more, cells = from_level(grad, choice, plane, ok & (columns < X[2]), columns, factor, EDGES[s],
-                                     LEVELS[level], STARTS[level], STARTS[DEPTH], OWNERS[level],
-                                     X, KIND, MEAN)  # fmt: skip
+            more, cells = from_level(grad, choice, plane, ok, top, columns, factor, LEVELS[level], STARTS[level],
+                                     STARTS[DEPTH], HIGH[level], WIDE[level], X, KIND, MEAN)  # fmt: skip
             gradients = gradients + more
             chosen = chosen + cells
-        write_segment(x_grad + start, gradients, chosen, rows, columns, ok, EDGES[s], EDGES[s + 1], X, KIND, BP, BR, BW)
+            bottom = tl.minimum(bottom, next_edge(top, X[1], LEVELS[level]))
+        write_segment(x_grad + start, gradients, chosen, top, bottom, columns, ok, X, KIND, BP, BW)
+        top = bottom
 
 
 @triton.jit
-def write_segment(x_grad, gradients, chosen, rows, columns, ok, TOP: tl.constexpr, BOTTOM: tl.constexpr,
-                  X: tl.constexpr, KIND: tl.constexpr, BP: tl.constexpr, BR: tl.constexpr,
-                  BW: tl.constexpr):  # fmt: skip
+def write_segment(x_grad, gradients, chosen, top, bottom, columns, ok, X: tl.constexpr, KIND: tl.constexpr,
+                  BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
     """Every cell of a segment gets the sum of these gradients, or of those whose bins chose it."""
     COUNT: tl.constexpr = len(gradients)
     total = tl.zeros((BP, 1, BW), tl.float32)
     for k in tl.static_range(COUNT):
         total += gradients[k]
-    for row in range(TOP, BOTTOM, BR):
-        v = tl.broadcast_to(total, (BP, BR, BW))
+    for row in range(top, bottom):
+        v = total
         if KIND == "first":
-            v = tl.zeros((BP, BR, BW), tl.float32)
+            v = tl.zeros((BP, 1, BW), tl.float32)
             for k in tl.static_range(COUNT):
-                v += tl.where((row + rows) * X[2] + columns == chosen[k], gradients[k], 0.0)
-        inside = ok & (row + rows < BOTTOM) & (columns < X[2])
-        tl.store(x_grad + ((row + rows) * X[4] + columns * X[5]), v.to(x_grad.dtype.element_ty), inside)
+                v += tl.where(row * X[2] + columns == chosen[k], gradients[k], 0.0)
+        tl.store(x_grad + cell(row, columns, X), v.to(x_grad.dtype.element_ty), ok)
 
 
-def max_pool(x: Tensor, pyramid: Pyramid, smallest: bool = False) -> Tensor:
-    """The largest (or smallest) value of every bin, (..., H, W) -> (..., bins): level after level, row by row."""
-    return _forward(x, pyramid, "max", smallest=smallest)[0]
+def max_pool(x: Tensor, pyramid: Pyramid, choices: bool = False, smallest: bool = False) -> tuple[Tensor, ...]:
+    """The largest (or smallest) value of every bin, (..., H, W) -> (..., bins): level after level, row by row.
+
+    With `choices` also the number of the cell it came from.
+    """
+    return _forward(x, pyramid, "first" if choices else "max", smallest=smallest)
 
 
-def max_pool_backward(grad: Tensor, x: Tensor, pyramid: Pyramid, smallest: bool = False) -> Tensor:
+def max_pool_backward_again(grad: Tensor, x: Tensor, pyramid: Pyramid, smallest: bool = False) -> Tensor:
     """The gradient of the map, (..., H, W), from that of the output."""
-    choice = _forward(x, pyramid, "first", smallest=smallest)[1]
+    choice = max_pool(x, pyramid, True, smallest)[1]
     return _backward(grad, like(x, x.shape[-2:], grad.dtype), pyramid, "first", choice=choice)
 
 
-def avg_pool(x: Tensor, pyramid: Pyramid, divisor: float | None = None) -> Tensor:
-    """The mean of every bin, or its sum over `divisor`, (..., H, W) -> (..., bins): level after level, row by row."""
+def avg_pool(x: Tensor, pyramid: Pyramid, count_include_pad: bool = True, divisor: float | None = None) -> Tensor:
+    """The mean of every bin, or its sum over `divisor`; there is no padding to count."""
     return _forward(x, pyramid, "sum", divisor)[0]
 
 
-def avg_pool_backward(grad: Tensor, pyramid: Pyramid, spatial: tuple[int, ...], divisor: float | None = None) -> Tensor:
+def avg_pool_backward(
+    grad: Tensor,
+    pyramid: Pyramid,
+    spatial: tuple[int, ...],
+    count_include_pad: bool = True,
+    divisor: float | None = None,
+) -> Tensor:
     """The gradient of the map, (..., *spatial), from that of the output."""
     return _backward(grad, grad.new_empty((*grad.shape[:-1], *spatial)), pyramid, "sum", divisor)
 
 
 def _forward(
     x: Tensor, pyramid: Pyramid, kind: str, divisor: float | None = None, smallest: bool = False
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, ...]:
     (source,) = as_maps(2, x)
     starts, edges = _bins(pyramid, x.shape[-2])
     y = x.new_empty((*x.shape[:-2], starts[-1]))
-    choice = torch.empty_like(y, dtype=torch.int32) if kind == "first" else y
+    results = (y, torch.empty_like(y, dtype=torch.int32)) if kind == "first" else (y,)
     if not x.numel():
-        return y, choice
-    tile, warps = _tile(source, edges)
+        return results
+    tile, warps = _tile(source, len(edges) * (2 if kind == "first" else 1))
+    longest = max(b - a for a, b in pairwise(edges))
     launch(
         pyramid_forward, (source.images * triton.cdiv(source.planes, tile["BP"]),), x.device, warps,
-        x=source.tensor, y=y, choice=choice, planes=source.planes,
+        x=source.tensor, y=y, choice=results[-1], planes=source.planes,
         **layouts(x=source), factor=1 / (divisor or 1),
         LEVELS=pyramid.levels, STARTS=starts, EDGES=edges, KIND=kind, MIN=smallest,
-        WIDTHS=tuple(triton.next_power_of_2(n) for n in pyramid.levels), MEAN=kind == "sum" and divisor is None, **tile,
+        WIDTHS=tuple(triton.next_power_of_2(n) for n in pyramid.levels), MEAN=kind == "sum" and divisor is None,
+        U=min(4, triton.next_power_of_2(longest)), **tile,
     )  # fmt: skip
-    return y, choice
+    return results
 
 
 def _backward(
@@ -228,16 +258,18 @@ def _backward(
     if not grad.numel():
         return x_grad
     (target,) = as_maps(2, x_grad)
-    starts, edges = _bins(pyramid, x_grad.shape[-2])
-    width = x_grad.shape[-1]
-    tile, warps = _tile(target, edges)
+    height, width = x_grad.shape[-2:]
+    starts, edges = _bins(pyramid, height)
+    high, wide = _owners(pyramid, height), _owners(pyramid, width)
+    tile, warps = _tile(target, sum(h * w for h, w in zip(high, wide)) * (2 if kind == "first" else 1))
     grad = grad.contiguous()
     launch(
         pyramid_backward, (target.images * triton.cdiv(target.planes, tile["BP"]),), grad.device, warps,
         grad=grad, choice=grad if choice is None else choice, x_grad=x_grad, planes=target.planes,
         **layouts(x=target), factor=1 / (divisor or 1),
-        LEVELS=pyramid.levels, STARTS=starts, EDGES=edges, KIND=kind, MEAN=kind == "sum" and divisor is None,
-        OWNERS=tuple(max(map(len, Adaptive(width, ndim=1).spans((n,))[0])) for n in pyramid.levels), **tile,
+        LEVELS=pyramid.levels, STARTS=starts, SEGMENTS=len(edges) - 1, KIND=kind,
+        MEAN=kind == "sum" and divisor is None,
+        HIGH=high, WIDE=wide, **tile,
     )  # fmt: skip
     return x_grad
 
@@ -249,16 +281,19 @@ def _bins(pyramid: Pyramid, height: int) -> tuple[tuple[int, ...], tuple[int, ..
     return starts, tuple(sorted({edge for span in spans for edge in (span.start, span.stop)}))
 
 
-def _tile(maps: Maps, edges: tuple[int, ...]) -> tuple[dict, int]:
-    """Tile and warps: some whole rows, one where channels lie innermost or the map is small."""
+def _owners(pyramid: Pyramid, size: int) -> tuple[int, ...]:
+    """For each level the most bins along an axis that a cell lies in."""
+    return tuple(max(map(len, Adaptive(size, ndim=1).spans((n,))[0])) for n in pyramid.levels)
+
+
+def _tile(maps: Maps, kept: int) -> tuple[dict, int]:
+    """Tile and warps: a row of some planes, with so few cells for a thread that it can keep `kept` numbers of each."""
+    each = 16 // maps.tensor.element_size()
+    while each > 1 and each * kept > 40:
+        each //= 2
     columns = triton.next_power_of_2(maps.sizes[2])
-    planes = triton.next_power_of_2(maps.planes)
-    if maps.channels_last:
-        planes = min(planes, 32 // maps.tensor.element_size())
-        return {"BP": planes, "BR": 1, "BW": columns}, max(1, min(8, planes * columns // (THREADS * 4)))
-    if columns <= 32:
-        planes = min(planes, 256 // columns)
-        return {"BP": planes, "BR": 1, "BW": columns}, max(1, planes * columns // (THREADS * 4))
-    longest = triton.next_power_of_2(max(b - a for a, b in pairwise(edges)))
-    rows = max(1, min(longest, 1024 // columns))
-    return {"BP": 1, "BR": rows, "BW": columns}, max(1, min(8, rows * columns // (THREADS * 16)))
+    planes = 32 // maps.tensor.element_size() if maps.channels_last else max(1, THREADS * each // columns)
+    planes = min(planes, triton.next_power_of_2(maps.planes))
+    while planes > max(1, maps.together):
+        planes //= 2
+    return {"BP": planes, "BW": columns}, max(1, min(16, planes * columns // (THREADS * each)))

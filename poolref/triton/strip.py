@@ -16,6 +16,7 @@ import triton.language as tl
 from torch import Tensor, float32
 
 from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
+from poolref.triton.whole import apart
 from poolref.triton.windows import place
 
 
@@ -28,8 +29,10 @@ def tile_at(x, image, first, row, column, planes, x_image, x_plane, X: tl.conste
     ok = (rows < X[1]) & (columns < X[2])
     if BP > 1:
         ok &= first + tl.arange(0, BP)[:, None, None] < planes
-    within = tl.arange(0, BP)[:, None, None] * x_plane + (tl.arange(0, BH)[None, :, None] * X[4] + columns * X[5])
-    return x + image.to(tl.int64) * x_image + first.to(tl.int64) * x_plane + row.to(tl.int64) * X[4] + within, ok
+    x += image.to(tl.int64) * x_image + first.to(tl.int64) * x_plane
+    x += tl.full((), row, tl.int64) * X[4] + tl.full((), column, tl.int64) * X[5]
+    of_cells = apart(BH, X[4])[None, :, None] + apart(BW, X[5])[None, None, :]
+    return x + (tl.arange(0, BP)[:, None, None] * x_plane + of_cells), ok
 
 
 @triton.jit
@@ -76,13 +79,13 @@ def strip_spread(y, of_rows, of_columns, planes, y_image, y_plane, all_planes, Y
     columns = column + tl.arange(0, BW)[None, None, :]
     of_column = tl.zeros((BP, 1, BW), tl.float32)
     for part in range(HIGH):
-        sums = of_columns + number * Y[2] + part * all_planes * Y[2]
+        sums = of_columns + (part * all_planes + number) * Y[2]
         of_column += tl.load(sums + columns, there & (columns < Y[2]), 0.0)
     for r in tl.static_range(0, ROWS, BH):
         rows = row + r + tl.arange(0, BH)[None, :, None]
         of_row = tl.zeros((BP, BH, 1), tl.float32)
         for part in range(WIDE):
-            sums = of_rows + number * Y[1] + part * all_planes * Y[1]
+            sums = of_rows + (part * all_planes + number) * Y[1]
             of_row += tl.load(sums + rows, there & (rows < Y[1]), 0.0)
         pooled = of_row * (1 / Y[2]) + of_column * (1 / Y[1])
         pointers, ok = tile_at(y, image, first, row + r, column, planes, y_image, y_plane, Y, BP, BH, BW)
@@ -126,6 +129,8 @@ def _tile(maps: Maps) -> tuple[dict, int]:
     else:
         width = min(width, 256)
         planes = min(planes, max(1, 2048 // (width * height)))
+    while planes > max(1, maps.together // 4):
+        planes //= 2
     if planes * width * height > 4096:
         height = max(1, min(height, 2048 // (planes * width)))
     return {"BP": planes, "BH": height, "BW": width}, max(1, min(8, planes * height * width // (THREADS * 16)))

@@ -31,6 +31,7 @@ from poolref.triton.means import plain_power, slope_of_cell, slope_of_region, sl
 from poolref.triton.soft import pulled
 
 _KEPT = {"max": 1, "sum": 1, "first": 2, "soft": 3, "gem": 2, "lp": 2, "lse": 4}  # parts of a state, t aside
+MOST_PARTS = 65_535  # of a line, that CUDA starts at once
 FULL = 768  # programs that fill a GPU: six for each of an H100's multiprocessors
 
 Lined = Whole | Rows | Columns
@@ -44,7 +45,7 @@ def of_line(x, tile, ok, first, t, eps, R: tl.constexpr, PART: tl.constexpr, CEL
     ADDS: tl.constexpr = KIND == "sum" or KIND == "gem" or KIND == "lp"
     FILL: tl.constexpr = 0.0 if ADDS else (float("inf") if MIN else float("-inf"))
     lane = tl.arange(0, BR)[None, :, None]
-    tile = tile + lane * CELL
+    tile = tile + apart(BR, CELL)[None, :, None]
     cells = R if PART >= R else tl.minimum(PART, R - first)
     x += first.to(tl.int64) * CELL
     zeros = tl.zeros((BP, BR, BB), tl.float32)
@@ -73,7 +74,7 @@ def place(planes, IMAGES: tl.constexpr, B: tl.constexpr, BP: tl.constexpr, BB: t
     if IMAGES > 1:
         image = block // blocks
         block = block % blocks
-    line = tl.program_id(1) * BB if B > BB else image * 0
+    line = tl.program_id(1).to(tl.int64) * BB if B > BB else image.to(tl.int64) * 0
     ok = tl.full((BP, 1, BB), True, tl.int1)
     if BP > 1:
         ok &= block * BP + tl.arange(0, BP)[:, None, None] < planes
@@ -83,9 +84,19 @@ def place(planes, IMAGES: tl.constexpr, B: tl.constexpr, BP: tl.constexpr, BB: t
 
 
 @triton.jit
+def apart(N: tl.constexpr, STEP: tl.constexpr):
+    """Where neighbours lie, seen from the first: in 64 bits if 32 might be too few for the sum of some such numbers."""
+    numbers = tl.arange(0, N)
+    if N * STEP >= 2**28:
+        return numbers.to(tl.int64) * STEP
+    else:
+        return numbers * STEP
+
+
+@triton.jit
 def within(PLANE: tl.constexpr, LINE: tl.constexpr, BP: tl.constexpr, BB: tl.constexpr):
     """Where in memory the planes and lines of a tile lie, seen from its first one."""
-    return tl.arange(0, BP)[:, None, None] * PLANE + tl.arange(0, BB)[None, None, :] * LINE
+    return apart(BP, PLANE)[:, None, None] + apart(BB, LINE)[None, None, :]
 
 
 @triton.jit
@@ -176,7 +187,7 @@ def whole_backward(grad, x, x_grad, choice, states, t, t_grad, planes, image_str
     lane = tl.arange(0, BR)[None, :, None]
     x += first.to(tl.int64) * CELL
     x_grad += ((image * planes + plane) * R + first) * B + line
-    target = within(R * B, 1, BP, BB) + lane * B
+    target = within(R * B, 1, BP, BB) + apart(BR, B)[None, :, None]
     cells = R if PART >= R else tl.minimum(PART, R - first)
     for at in range(0, cells, BR):
         there = ok & (at + lane < cells)
@@ -185,7 +196,7 @@ def whole_backward(grad, x, x_grad, choice, states, t, t_grad, planes, image_str
         elif KIND == "sum":
             v = tl.broadcast_to(g * factor, (BP, BR, BB))
         else:
-            v = tl.load(x + (tile + lane * CELL), there, 0.0).to(tl.float32)
+            v = tl.load(x + (tile + apart(BR, CELL)[None, :, None]), there, 0.0).to(tl.float32)
             if KIND == "soft":
                 v = pulled(v, g, state[0], scale, lag)
             else:
@@ -433,7 +444,7 @@ def _stream(
     reads = kind not in ("first", "sum")
     tile, blocks, warps, step = lines.tile(joins=reads)
     told = reads and prod(blocks) < FULL and lines.cells > step
-    part = lines.cells if reads and not told else step
+    part = lines.cells if reads and not told else step * triton.cdiv(triton.cdiv(lines.cells, step), MOST_PARTS)
     states = grad
     if told:
         states = _reduce(x, regions, grad, kind, divisor, final=False, learned=learned, **shaped)

@@ -1,11 +1,12 @@
 """Maps whose cells lie so far apart in memory that 32 bits cannot count the numbers between them."""
 
+import numpy as np
 import torch
 from harness import expect
 
 import poolref.numpy as reference
-from poolref.regions import Running, Window
-from poolref.triton import average, center, corner, max, soft
+from poolref.regions import Columns, Pyramid, Rows, Running, Whole, Window
+from poolref.triton import average, center, corner, max, pyramid, soft, strip, whole
 
 STEP = 2**29  # from one index to the next; four steps need 64 bits
 
@@ -51,3 +52,18 @@ def main():
         expected = reference.center_pool_backward(exact_grad, exact, exact)
         x_grad, _ = center.center_pool_backward(grad, *choices)
         expect(x_grad, expected[0], f"center backward axis {axis}")
+        expect(strip.strip_pool(x), reference.strip_pool(exact), f"strip axis {axis}", 8e-3)
+        for regions in (Whole(), Rows(), Columns(), Pyramid((2, 1))):
+            kernels = pyramid if isinstance(regions, Pyramid) else whole
+            where = f"{type(regions).__name__} axis {axis}"
+            (y, *_) = kernels.max_pool(x, regions)
+            expect(y, reference.max_pool(exact, regions), f"max {where}")
+            exact_grad = np.arange(y.numel()).reshape(y.shape) % 7 - 3
+            grad = torch.from_numpy(exact_grad).to(x.dtype)
+            expected = reference.max_pool_backward(exact_grad, exact, regions)
+            expect(kernels.max_pool_backward_again(grad, x, regions), expected, f"max backward {where}")
+            expect(kernels.avg_pool(x, regions), reference.avg_pool(exact, regions), f"average {where}", 8e-3)
+            if not isinstance(regions, Pyramid):
+                expect(kernels.soft_pool(x, regions), reference.soft_pool(exact, regions), f"soft {where}", 8e-3)
+                expected = reference.soft_pool_backward(exact_grad, exact, regions)
+                expect(kernels.soft_pool_backward(grad, x, regions), expected, f"soft backward {where}", 8e-3)

@@ -273,7 +273,7 @@ def max_blur_pool(x: Tensor, kernel_size: int, filter_size: int, stride: int, pa
     filters = Filters.of(x.shape[x.ndim - ndim :], kernel_size, filter_size, stride, padding)
     y = like(x, filters.output(ndim))
     source, target = as_maps(ndim, x, y)
-    grid, tile, warps = over_outputs(source, target, filters.reach)
+    grid, tile, warps = over_outputs(source, target, filters.reach, values=8 if kernel_size == 1 else 4)
     launch(
         blur_forward, grid, x.device, warps,
         x=source.tensor, y=target.tensor, planes=source.planes,
@@ -295,7 +295,7 @@ def max_blur_pool_backward(
 def _backward(grad: Tensor, x: Tensor, x_grad: Tensor, filters: Filters, ndim: int) -> Tensor:
     given, source, target = as_maps(ndim, grad, x, x_grad)
     near = filters.neighbours
-    grid, tile, warps = over_inputs(target, near, light=max(filters.kernel) == 1, shared=True)
+    grid, tile, warps = over_inputs(target, near, values=8 if max(filters.kernel) == 1 else 2)
     launch(
         blur_backward, grid, x.device, warps,
         grad=given.tensor, x=source.tensor, x_grad=target.tensor, planes=target.planes,

@@ -155,28 +155,30 @@ class Taps:
         return {"K": self.kernel, "S": self.stride, "P": self.padding, "D": self.dilation, "BINS": self.bins}
 
 
-def over_outputs(x: Maps, y: Maps, taps: Taps) -> tuple[tuple[int, ...], dict, int]:
-    """Grid, tile and warps of a kernel whose programs own outputs."""
-    rows = 4 if taps.kernel[1] > taps.stride[1] else 2  # rows that windows share are read once
-    rows = 1 if taps.bins or taps.kernel[0] > 1 else min(rows, y.sizes[1])
-    return _tiles(y, y.sizes, rows, x.tensor.element_size())
+def over_outputs(x: Maps, y: Maps, taps: Taps, values: int = 8) -> tuple[tuple[int, ...], dict, int]:
+    """Grid, tile and warps of a kernel whose programs own outputs.
 
-
-def over_inputs(x: Maps, taps: Taps, light: bool = True, shared: bool = False) -> tuple[tuple[int, ...], dict, int]:
-    """Grid, tile and warps of a kernel whose programs own inputs, in steps of the stride.
-
-    `light`: what a cell needs of its regions is little, so that a thread can hold that of many cells.
-    `shared`: much of it is what the cells of the next row need too.
+    `values`: how many a thread holds at most, where windows overlap.  A kernel that keeps much of each holds few, but
+    not so few that it would read less than 16 bytes at a time.
     """
+    size, overlap = x.tensor.element_size(), taps.kernel[1] > taps.stride[1]
+    rows = 4 if overlap else 2  # rows that windows share are read once
+    rows = 1 if taps.bins or taps.kernel[0] > 1 else min(rows, y.sizes[1])
+    side_by_side = taps.stride[2] == x.strides[2] == 1 and x.strides[1] * size % 16 == 0 and not taps.bins
+    values = 8 if x.channels_last or side_by_side or not overlap else values
+    return tiles(y, y.sizes, rows, size, values)
+
+
+def over_inputs(x: Maps, taps: Taps, values: int = 8, rows: int = 2) -> tuple[tuple[int, ...], dict, int]:
+    """Grid, tile and warps of a kernel whose programs own inputs, in steps of the stride: at most `rows` steps."""
     steps = tuple(-(-n // s) for n, s in zip(x.sizes, taps.stride))
-    phases = prod(taps.stride)
-    rows = 2 if phases <= 4 and (light or shared) else 1
-    rows = 1 if taps.bins or taps.kernel[0] > 1 else min(rows, steps[1])
-    return _tiles(x, steps, rows, x.tensor.element_size() if light else 8)
+    rows = 1 if taps.bins or taps.kernel[0] > 1 or prod(taps.stride) > 4 else min(rows, steps[1])
+    return tiles(x, steps, rows, x.tensor.element_size(), values)
 
 
-def _tiles(maps: Maps, sizes: Sequence[int], rows: int, size: int) -> tuple[tuple[int, ...], dict, int]:
-    each = 16 // size  # values of a thread: 16 bytes, the widest load there is
+def tiles(maps: Maps, sizes: Sequence[int], rows: int, size: int, values: int = 8) -> tuple[tuple[int, ...], dict, int]:
+    """Grid, tile and warps for `sizes` cells of every plane, of `size` bytes each."""
+    each = min(16 // size, values)  # values of a thread: 16 bytes are the widest load there is
     tile = 4 * THREADS * each
     if maps.channels_last:
         planes = min(triton.next_power_of_2(maps.planes), tile)

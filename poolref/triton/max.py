@@ -135,7 +135,7 @@ def max_pool(
     y = like(x, regions.output_shape(x.shape[x.ndim - n :]))
     choice = torch.empty_like(y, dtype=torch.uint8) if choices else y
     source, target = as_maps(n, x, y)
-    grid, tile, warps = over_outputs(source, target, taps)
+    grid, tile, warps = over_outputs(source, target, taps, values=4 if taps.bins else 8)
     launch(
         max_forward, grid, x.device, warps,
         x=source.tensor, y=y, choice=choice, planes=source.planes,

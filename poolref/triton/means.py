@@ -446,7 +446,7 @@ def mean_pool(f: str, x: Tensor, regions: Window | Adaptive, t: float | Tensor, 
     taps = Taps.of(regions, spatial)
     y = like(x, regions.output_shape(spatial))
     source, target, numbers = as_maps(n, x, y, _number(f, x, n, t))
-    grid, tile, warps = over_outputs(source, target, taps)
+    grid, tile, warps = over_outputs(source, target, taps, values=4)
     launch(
         mean_forward, grid, x.device, warps,
         x=source.tensor, y=y, t=numbers.tensor, planes=source.planes,
@@ -490,17 +490,17 @@ def mean_pool_backward(
         return x.new_empty(shape if learned else 0, dtype=torch.float32)
 
     if taps.apart:
-        grid, tile, warps = over_inputs(target, taps)
+        grid, tile, warps = over_inputs(target, taps, values=4)
         t_grad = of_t(grid, -(-target.sizes[0] // taps.stride[0]))
         launch(mean_backward_apart, grid, x.device, warps, t_grad=t_grad, **common, **of_map, **of_grad, **tile)
     else:
-        grid, tile, warps = over_outputs(source, tops, taps)
+        grid, tile, warps = over_outputs(source, tops, taps, values=4)
         t_grad = of_t(grid, tops.sizes[0])
         launch(
             mean_slopes, grid, x.device, warps, top=tops.tensor, slope=slopes.tensor, t_grad=t_grad,
             K=taps.kernel, BINS=taps.bins, **layouts(y=tops), **common, **of_grad, **tile,
         )  # fmt: skip
-        grid, tile, warps = over_inputs(target, taps)
+        grid, tile, warps = over_inputs(target, taps, values=4)
         launch(
             mean_backward, grid, x.device, warps, top=tops.tensor, slope=slopes.tensor,
             K=taps.kernel, BINS=taps.bins, OWNERS=taps.owners, **layouts(g=tops), **common, **of_map, **tile,

@@ -207,7 +207,7 @@ def soft_pool_backward(grad: Tensor, x: Tensor, regions: Window | Adaptive) -> T
     x_grad = like(x, x.shape[x.ndim - n :])
     sums = () if taps.apart else _forward(x, regions, sums=True)
     source, target, given, *of_regions = as_maps(n, x, x_grad, grad, *sums)
-    grid, tile, warps = over_inputs(target, taps, light=taps.apart)
+    grid, tile, warps = over_inputs(target, taps, values=4, rows=2 if taps.apart else 1)
     common = {
         "grad": given.tensor, "x": source.tensor, "x_grad": x_grad, "planes": source.planes,
         "S": taps.stride, "P": taps.padding, "D": taps.dilation, **layouts(x=source, t=target), **tile,
@@ -231,7 +231,7 @@ def _forward(x: Tensor, regions: Window | Adaptive, sums: bool) -> tuple[Tensor,
     y = like(x, regions.output_shape(x.shape[x.ndim - n :]))
     scale, lag = (torch.empty_like(y, dtype=torch.float32) if sums else y for _ in range(2))
     source, target = as_maps(n, x, y)
-    grid, tile, warps = over_outputs(source, target, taps)
+    grid, tile, warps = over_outputs(source, target, taps, values=4)
     launch(
         soft_forward, grid, x.device, warps,
         x=source.tensor, y=y, scale=scale, lag=lag, planes=source.planes,

@@ -14,7 +14,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import product, zip_longest
-from math import isfinite, prod
+from math import gcd, isfinite, prod
 from numbers import Real
 from typing import NamedTuple
 
@@ -457,6 +457,12 @@ class Adaptive(Regions):
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
         sizes = zip(spatial_shape, self.output_shape(spatial_shape))
         return tuple(tuple(range(i * n // o, -((i + 1) * n // -o)) for i in range(o)) for n, o in sizes)
+
+    def longest(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
+        """How many cells the longest bin has along each axis."""
+        sizes = zip(spatial_shape, self.output_shape(spatial_shape))
+        # The remainders i n mod o take every multiple of the greatest common divisor, so the largest is o - gcd.
+        return tuple(-((n + o - gcd(n, o)) // -o) for n, o in sizes)
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,12 @@ def test_adaptive_bins_are_those_of_torch(ndim):
                 assert set(grid.cells(output_index, spatial)) == seen
 
 
+def test_the_longest_bin_is_the_longest_of_all():
+    for n, o in product(range(1, 40), repeat=2):
+        grid = Adaptive((o, None))
+        assert grid.longest((n, n)) == (max(map(len, grid.spans((n, n))[0])), 1)
+
+
 def test_adaptive_bins_by_hand():
     assert Adaptive(3, ndim=1).spans((7,)) == ((range(0, 3), range(2, 5), range(4, 7)),)
     assert Adaptive(5, ndim=1).spans((3,)) == ((range(0, 1), range(0, 2), range(1, 2), range(1, 3), range(2, 3)),)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import poolref.torch.cuda as cuda
-from poolref.regions import Window
+from poolref.regions import Adaptive, Whole, Window
 
 FOLDER = Path(__file__).parent / "interpreter"
 OPERATORS = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in ("__main__", "harness"))
@@ -38,6 +38,24 @@ def test_maps_with_more_rows_than_cuda_starts_go_to_torch(monkeypatch):
         assert cuda.runs_kernels(torch.empty(1, *shape, dtype=torch.half), Window(2)) == served
     columns_apart = torch.empty(1, most + 1, 2).transpose(1, 2)
     assert not cuda.runs_kernels(columns_apart, Window(2))
+
+
+@pytest.mark.parametrize(
+    ("regions", "spatial", "file"),
+    [
+        (Window(8), (20, 20), "max"),
+        (Window(9), (20, 20), "large"),
+        (Window(2, 9), (20, 20), "large"),  # a step of the stride has too many cells for a backward that unrolls them
+        (Adaptive(3), (20, 20), "max"),
+        (Adaptive(2), (20, 20), "large"),
+        (Adaptive(60), (7, 7), "large"),  # so many bins hold one cell
+        (Adaptive(1), (20, 20), "whole"),
+        (Whole(), (20, 20), "whole"),
+    ],
+)
+def test_each_size_of_region_has_its_kernels(regions, spatial, file):
+    served = cuda.triton_function(cuda.MAX, regions, (2, 3, *spatial), "max_pool")
+    assert served.__module__ == f"poolref.triton.{file}"
 
 
 def test_triton_is_not_imported_before_it_is_needed():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from math import prod
@@ -17,7 +18,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Columns, Regions, Rows, Whole, Window
+from poolref.regions import Adaptive, Columns, Pyramid, Regions, Rows, Whole, Window
 from poolref.torch.core import chosen_by, in_onnx_export
 from poolref.torch.operators import operator
 from poolref.torch.sweeps import empty_like
@@ -26,29 +27,42 @@ KERNELS = os.environ.get("POOLREF_KERNELS") != "off" and find_spec("triton") is 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 MOST_CELLS = 64  # of a window or bin: its taps are unrolled in a kernel
 MOST_BLOCKS = 65_535  # of rows, and of columns, that CUDA starts at once
+MOST_ROWS = 20  # of bins of all levels of a pyramid
+MOST_COLUMNS = 1024  # of a map below a pyramid
 
 
 def runs_kernels(x: Tensor, regions: Regions | None = None, files: Mapping[type[Regions], str] | None = None) -> bool:
     """Whether kernels serve this input: floats of up to 32 bits on a GPU, and kinds of regions that `files` names.
 
-    Windows and bins may have up to 64 cells, and their maps up to 65,535 rows and, side by side in memory, 16 million
-    columns.  Operators that know no regions, and the kernels of which serve all inputs, ask without them.
+    Maps of windows and bins may have up to 65,535 rows and, side by side in memory, 16 million columns.  Operators with
+    kernels for unrolled windows alone ask without `files`; those that know no regions, without both.
     """
     if not (KERNELS and on_gpu(x) and x.dtype in DTYPES) or in_onnx_export():
         return False
     if files is not None and type(regions) not in files:
         return False
-    if not isinstance(regions, Window | Adaptive):
+    if regions is None:
         return True
     spatial = x.shape[x.ndim - regions.ndim :]
+    if isinstance(regions, Pyramid):
+        few = sum(regions.levels) <= MOST_ROWS and spatial[-1] <= MOST_COLUMNS
+        return regions.ndim == 2 and few and prod(spatial) < 2**31
+    if not isinstance(regions, Window | Adaptive):
+        return prod(spatial) < 2**31  # cells, which are numbered
     # Windows are not many more than cells, and may be too large for the map, which is said elsewhere.
-    sizes = list(zip(spatial, regions.output_shape(spatial) if isinstance(regions, Adaptive) else spatial))
+    sizes = zip(spatial, regions.output_shape(spatial) if isinstance(regions, Adaptive) else spatial)
     *others, columns = map(max, sizes)
     if max(others, default=0) > MOST_BLOCKS or columns > MOST_BLOCKS * (256 if x.stride(-1) == 1 else 1):
         return False
+    return files is not None or _unrolls(regions, spatial)
+
+
+def _unrolls(regions: Window | Adaptive, spatial: Sequence[int]) -> bool:
+    """Whether kernels may unroll what a region reads, and the regions that a cell, or a step of the stride, lies in."""
     if isinstance(regions, Window):
         return max(prod(regions.kernel_size), prod(regions.stride)) <= MOST_CELLS
-    return max(prod(-(-n // o) + 1 for n, o in sizes), prod(-(-o // n) + 1 for n, o in sizes)) <= MOST_CELLS
+    holders = Adaptive(tuple(spatial)).longest(regions.output_shape(spatial))  # the bins that hold one cell
+    return max(prod(regions.longest(spatial)), prod(holders)) <= MOST_CELLS
 
 
 def on_gpu(x: Tensor) -> bool:
@@ -56,32 +70,49 @@ def on_gpu(x: Tensor) -> bool:
     return x.is_cuda
 
 
-def triton_function(files: Mapping[type[Regions], str], regions: Regions, name: str) -> Callable:
-    """The function `name` of the file of poolref.triton that serves this kind of regions."""
-    return getattr(import_module(f"poolref.triton.{files[type(regions)]}"), name)
+def triton_function(files: Mapping[type[Regions], str], regions: Regions, shape: Sequence[int], name: str) -> Callable:
+    """The function `name` of the file of poolref.triton that serves these regions of a map, (..., *spatial)."""
+    spatial = shape[len(shape) - regions.ndim :]
+    file = files[type(regions)]
+    if isinstance(regions, Window | Adaptive):
+        if isinstance(regions, Adaptive) and prod(regions.output_shape(spatial)) == 1:
+            file = files[Whole]
+        elif not _unrolls(regions, spatial):
+            file = "large"
+    return _imported(file, name)
 
 
 def from_triton(file: str, name: str) -> Callable:
     """The function `name` of a file of poolref.triton, which is imported when it is first called."""
-    return lambda *arguments: getattr(import_module(f"poolref.triton.{file}"), name)(*arguments)
+    return lambda *arguments: _imported(file, name)(*arguments)
+
+
+@cache
+def _imported(file: str, name: str) -> Callable:
+    return getattr(import_module(f"poolref.triton.{file}"), name)
 
 
 # --- maxima, minima, means and sums, for which torch has operators on every other device -----------------------------
 
 LINES = {Whole: "whole", Rows: "whole", Columns: "whole"}
-MAX = {Window: "max", Adaptive: "max", **LINES}
-AVERAGE = {Window: "average", Adaptive: "average", **LINES}
+MAX = {Window: "max", Adaptive: "max", Pyramid: "pyramid", **LINES}
+AVERAGE = {Window: "average", Adaptive: "average", Pyramid: "pyramid", **LINES}
 
 
 def largest_of(x: Tensor, regions: Regions, smallest: bool = False) -> Tensor:
     """The largest, or smallest, value of every region of a kind that `MAX` names."""
+    if isinstance(regions, Pyramid):
+        return max_again(x, regions, smallest)
     spatial = x.shape[x.ndim - regions.ndim :]
-    few = isinstance(regions, Window | Adaptive) or prod(spatial) <= 256 * prod(regions.output_shape(spatial))
-    return (max_windows if few else max_lines)(x, regions, smallest)
+    if isinstance(regions, Window):
+        cells = prod(regions.kernel_size)
+    else:
+        cells = prod(Adaptive(regions.output_shape(spatial)).longest(spatial))
+    return (max_windows if cells <= 256 else max_again)(x, regions, smallest)
 
 
 def _max(x, regions, smallest, training):
-    results = triton_function(MAX, regions, "max_pool")(x, regions, training, smallest)
+    results = triton_function(MAX, regions, x.shape, "max_pool")(x, regions, training, smallest)
     return results if training else (*results, x.new_empty(0, dtype=torch.uint8))
 
 
@@ -91,18 +122,20 @@ def _max_fake(x, regions, smallest, training):
 
 
 def _max_backward(grad, choice, regions, spatial):
-    return triton_function(MAX, regions, "max_pool_backward")(grad, choice, regions, tuple(spatial))
+    return triton_function(MAX, regions, spatial, "max_pool_backward")(grad, choice, regions, tuple(spatial))
 
 
 def _chosen(x, choice, regions, spatial):
     """The cells of `x` that were chosen, 0 where there was none."""
     index, there = _flat_index(choice, regions, spatial)
-    n = len(spatial)
-    return torch.where(there, x.flatten(-n).gather(-1, index.flatten(-n)).view(index.shape), 0)
+    lead = x.ndim - len(spatial)
+    return torch.where(there, x.flatten(lead).gather(-1, index.flatten(lead)).view(index.shape), 0)
 
 
 def _flat_index(choice: Tensor, regions: Regions, spatial: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Where in its map each chosen tap lies, and whether it does."""
+    if isinstance(regions, Pyramid):
+        return choice.long(), torch.ones_like(choice, dtype=torch.bool)
     if type(regions) in LINES:
         regions = Adaptive(regions.output_shape(spatial))
     n, taps = len(spatial), choice.long()
@@ -113,13 +146,19 @@ def _flat_index(choice: Tensor, regions: Regions, spatial: Sequence[int]) -> tup
             first, many = o * regions.stride[axis] - regions.padding[axis], regions.kernel_size[axis]
             between = regions.dilation[axis]
         else:
-            many, between = max(map(len, regions.spans(spatial)[axis])), 1
+            many, between = regions.longest(spatial)[axis], 1
             first = o * size // choice.shape[axis - n]
         cell = first.view(-1, *[1] * (n - 1 - axis)) + taps % many * between
         taps = taps // many
         there = there & (cell >= 0) & (cell < size)
         index, step = index + cell.clamp(0, size - 1) * step, step * size
     return index, there
+
+
+def _new(x: Tensor, regions: Regions, *_: object) -> Tensor:
+    """What a kernel returns, not filled."""
+    size = regions.output_shape(x.shape[x.ndim - regions.ndim :])
+    return x.new_empty((*x.shape[:-2], *size)) if isinstance(regions, Pyramid) else empty_like(x, size)
 
 
 # In training what a backward needs is one byte for each output; the map itself is not kept.
@@ -134,29 +173,30 @@ max_windows = operator(
 )
 
 
-def _max_line(x, regions, smallest):
+def _max_again(x, regions, smallest):
     return _max(x, regions, smallest, False)[0]
 
 
 def _choices(x, regions, smallest):
-    return triton_function(MAX, regions, "max_pool")(x, regions, True, smallest)[1]
+    return triton_function(MAX, regions, x.shape, "max_pool")(x, regions, True, smallest)[1]
 
 
-def _max_line_backward(grad, x, regions, smallest):
-    return triton_function(MAX, regions, "max_pool_backward_again")(grad, x, regions, smallest)
+def _max_again_backward(grad, x, regions, smallest):
+    return triton_function(MAX, regions, x.shape, "max_pool_backward_again")(grad, x, regions, smallest)
 
 
-def _chosen_of_line(x, of_x, regions, smallest):
+def _chosen_again(x, of_x, regions, smallest):
     return _chosen(x, _choices(of_x, regions, smallest), regions, tuple(x.shape[x.ndim - regions.ndim :]))
 
 
-# Of lines with more cells than a byte can tell apart, the map is kept, and the choices are found again.
-max_lines = operator(
-    "max_lines(Tensor x, int[] regions, bool smallest) -> Tensor y",
-    "max_lines_backward(Tensor grad, Tensor x, int[] regions, bool smallest) -> Tensor x",
-    _max_line,
-    _max_line_backward,
-    linear=_chosen_of_line,
+# Of regions with more cells than a byte can tell apart, the map is kept, and the choices are found again.
+max_again = operator(
+    "max_again(Tensor x, int[] regions, bool smallest) -> Tensor y",
+    "max_again_backward(Tensor grad, Tensor x, int[] regions, bool smallest) -> Tensor x",
+    _max_again,
+    _max_again_backward,
+    _new,
+    linear=_chosen_again,
 )
 
 
@@ -174,11 +214,16 @@ scan_max = operator(
 
 
 def _average(x, regions, padded, divisor):
-    return triton_function(AVERAGE, regions, "avg_pool")(x, regions, padded, divisor)
+    return triton_function(AVERAGE, regions, x.shape, "avg_pool")(x, regions, padded, divisor)
 
 
 def _average_backward(grad, regions, spatial, padded, divisor):
-    return triton_function(AVERAGE, regions, "avg_pool_backward")(grad, regions, tuple(spatial), padded, divisor)
+    backward = triton_function(AVERAGE, regions, spatial, "avg_pool_backward")
+    return backward(grad, regions, tuple(spatial), padded, divisor)
+
+
+def _average_backward_fake(grad, regions, spatial, padded, divisor):
+    return empty_like(grad.unsqueeze(-1) if isinstance(regions, Pyramid) else grad, spatial)  # one axis stands for two
 
 
 average_windows = operator(
@@ -186,5 +231,7 @@ average_windows = operator(
     "average_windows_backward(Tensor grad, int[] regions, int[] spatial, bool padded, int? divisor) -> Tensor x",
     _average,
     _average_backward,
+    _new,
+    _average_backward_fake,
     linear=lambda x, regions, spatial, padded, divisor: average_windows(x, regions, padded, divisor),
 )

@@ -49,7 +49,7 @@ def kernel(
 
     def run(x: Tensor, regions: Regions, parameters: list[float]) -> Tensor:
         if runs_kernels(x, regions, triton):
-            return triton_function(triton, regions, name)(x, regions, *parameters)
+            return triton_function(triton, regions, x.shape, name)(x, regions, *parameters)
         n = regions.ndim
         sweep = Sweep(regions, tuple(x.shape[-n:]), forward is not None)
         y = empty_like(x, sweep.output)
@@ -64,7 +64,7 @@ def kernel(
 
     def run_backward(grad: Tensor, x: Tensor, y: Tensor | None, regions: Regions, parameters: list[float]) -> Tensor:
         if runs_kernels(x, regions, triton):
-            return triton_function(triton, regions, f"{name}_backward")(grad, x, regions, *parameters)
+            return triton_function(triton, regions, x.shape, f"{name}_backward")(grad, x, regions, *parameters)
         n = regions.ndim
         sweep = Sweep(regions, tuple(x.shape[-n:]), forward is not None)
         x_grad = empty_like(x, sweep.spatial)

@@ -78,7 +78,9 @@ def mean_kernel(
     @torch.no_grad()
     def run(x: Tensor, t: Tensor, regions: Regions, number: float | None, constants: list[float]) -> Tensor:
         if runs_kernels(x, regions, triton):
-            return triton_function(triton, regions, name)(x, regions, t if number is None else number, *constants)
+            return triton_function(triton, regions, x.shape, name)(
+                x, regions, t if number is None else number, *constants
+            )
         n, sweep, counts = start(x, regions)
         y = empty_like(x, sweep.output)
         for number, x_block, y_block in blocks(sweep, x, t, y):
@@ -102,7 +104,7 @@ def mean_kernel(
         learned: bool,
     ) -> tuple[Tensor, Tensor]:
         if runs_kernels(x, regions, triton):
-            x_grad, t_grad = triton_function(triton, regions, f"{name}_backward")(
+            x_grad, t_grad = triton_function(triton, regions, x.shape, f"{name}_backward")(
                 grad, x, regions, t if number is None else number, learned, *constants
             )
             return x_grad, t_grad.sum_to_size(t.shape) if learned else torch.zeros_like(t)

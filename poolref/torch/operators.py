@@ -25,6 +25,7 @@ the means are operators on all devices already.  For a CUDA kernel of these it i
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -177,6 +178,9 @@ def operator(
                     before = _samples(info, in_dims, arguments)[saved.index(name) + 1]
                     many[i] = many[i].reshape(before.shape)
             return tuple(many) if len(gradients) > 1 else many[0], dims
+
+    for function in (Forward.forward, Backward.forward):
+        function.__signature__ = inspect.signature(function)  # torch asks for it on every call
 
     def pool(*arguments):
         if n == 2 and arguments[0] is arguments[1]:  # the compilers want each tensor once

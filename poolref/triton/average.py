@@ -19,7 +19,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Window
 from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
-from poolref.triton.windows import cell, owner, place, plane, read, store, tap, write
+from poolref.triton.windows import behind, cell, owner, place, plane, read, start, store, tap, write
 
 
 @triton.jit
@@ -27,12 +27,12 @@ def share(o, N: tl.constexpr, O: tl.constexpr, K: tl.constexpr, S: tl.constexpr,
           BINS: tl.constexpr, PADDED: tl.constexpr):  # fmt: skip
     """Along one axis: 1 over the number of cells of region `o`, padding included if `PADDED`."""
     if BINS:
-        cells = ((o + 1) * N + O - 1) // O - o * N // O
+        cells = behind(o, N, O) - start(o, N, O)
     else:
-        start = o * S - P
-        end = tl.minimum(start + D * (K - 1) + 1, N + P if PADDED else N)
-        skipped = 0 if PADDED else (tl.maximum(-start, 0) + D - 1) // D  # taps before the map
-        cells = tl.maximum((end - start + D - 1) // D - skipped, 0)
+        first = o * S - P
+        end = tl.minimum(first + D * (K - 1) + 1, N + P if PADDED else N)
+        skipped = 0 if PADDED else (tl.maximum(-first, 0) + D - 1) // D  # taps before the map
+        cells = tl.maximum((end - first + D - 1) // D - skipped, 0)
     return 1.0 / cells.to(tl.float32)
 
 

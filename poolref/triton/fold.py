@@ -143,7 +143,7 @@ def result(state, factor, t, KIND: tl.constexpr, MIN: tl.constexpr, POWER: tl.co
     if KIND == "sum":
         return state[0] * factor
     elif KIND == "soft":
-        return state[0] + state[2] / state[1]
+        return state[0] + state[2] / tl.maximum(state[1], 1.0)  # which it is, but for a region without cells
     elif KIND == "max" or KIND == "first":
         return -state[0] if MIN else state[0]
     else:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import torch
-import triton
 from torch import Tensor
 
 from poolref.regions import Adaptive, Window
@@ -38,6 +38,16 @@ def launch(kernel, grid: Sequence[int], device: torch.device, num_warps: int, **
             kernel[tuple(grid)](**arguments, num_warps=num_warps)
 
 
+def cdiv(a: int, b: int) -> int:
+    """a / b, rounded up.  Triton's own functions, which kernels share, take the host much longer."""
+    return -(-a // b)
+
+
+def power_of_2(n: int) -> int:
+    """The smallest power of two that is not less than `n`."""
+    return 1 << max(n - 1, 0).bit_length()
+
+
 @dataclass(frozen=True)
 class Maps:
     """A tensor as images of planes of three spatial axes, without a copy."""
@@ -50,6 +60,11 @@ class Maps:
     sizes: tuple[int, int, int]
     strides: tuple[int, int, int]
     together: int  # neighbouring planes that a tile may hold: 32 bits must do for what lies between them
+
+    @property
+    def most_planes(self) -> int:
+        """The fewest planes, a power of two, that are not less than all of an image."""
+        return power_of_2(self.planes)
 
     @property
     def layout(self) -> tuple[int, ...]:
@@ -126,18 +141,15 @@ class Taps:
     owners: tuple[int, ...]  # steps in which a cell's regions are found
 
     @classmethod
-    def of(cls, regions: Window | Adaptive, spatial: Sequence[int]) -> Taps:
+    @lru_cache(maxsize=1024)
+    def of(cls, regions: Window | Adaptive, spatial: tuple[int, ...]) -> Taps:
         """The taps of `regions`; bins that divide the map are windows."""
         fill = (1,) * (3 - regions.ndim)
         if isinstance(regions, Adaptive):
             size = regions.output_shape(spatial)
             if any(n % o for n, o in zip(spatial, size)):
-                there, back = (
-                    tuple(max(map(len, axis)) for axis in Adaptive(b).spans(a))
-                    for a, b in ((tuple(spatial), size), (size, tuple(spatial)))
-                )
-                ones = (1, 1, 1)
-                return cls(fill + there, ones, (0, 0, 0), ones, True, fill + back)
+                ones, holders = (1, 1, 1), Adaptive(tuple(spatial)).longest(size)
+                return cls(fill + regions.longest(spatial), ones, (0, 0, 0), ones, True, fill + holders)
             regions = Window(tuple(n // o for n, o in zip(spatial, size)))
         kernel = fill + regions.kernel_size
         padding = (0,) * len(fill) + regions.padding
@@ -181,14 +193,14 @@ def tiles(maps: Maps, sizes: Sequence[int], rows: int, size: int, values: int = 
     each = min(16 // size, values)  # values of a thread: 16 bytes are the widest load there is
     tile = 4 * THREADS * each
     if maps.channels_last:
-        planes = min(triton.next_power_of_2(maps.planes), tile)
-        columns = min(triton.next_power_of_2(sizes[2]), tile // planes)
+        planes = min(maps.most_planes, tile)
+        columns = min(power_of_2(sizes[2]), tile // planes)
     else:
-        columns = min(triton.next_power_of_2(sizes[2]), 256)
-        planes = min(triton.next_power_of_2(maps.planes), tile // columns)
+        columns = min(power_of_2(sizes[2]), 256)
+        planes = min(maps.most_planes, tile // columns)
     while planes > max(1, maps.together):
         planes //= 2
     warps = max(1, min(4, planes * columns // (THREADS * each)))
-    blocks = maps.images * triton.cdiv(maps.planes, planes)
-    grid = (blocks * sizes[0], triton.cdiv(sizes[1], rows), triton.cdiv(sizes[2], columns))
+    blocks = maps.images * cdiv(maps.planes, planes)
+    grid = (blocks * sizes[0], cdiv(sizes[1], rows), cdiv(sizes[2], columns))
     return grid, {"ROWS": rows, "BP": planes, "BW": columns}, warps

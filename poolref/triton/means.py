@@ -445,7 +445,7 @@ def mean_pool(f: str, x: Tensor, regions: Window | Adaptive, t: float | Tensor, 
     spatial = x.shape[x.ndim - n :]
     taps = Taps.of(regions, spatial)
     y = like(x, regions.output_shape(spatial))
-    source, target, numbers = as_maps(n, x, y, _number(f, x, n, t))
+    source, target, numbers = as_maps(n, x, y, of_planes(f, x, n, t))
     grid, tile, warps = over_outputs(source, target, taps, values=4)
     launch(
         mean_forward, grid, x.device, warps,
@@ -473,7 +473,7 @@ def mean_pool_backward(
     x_grad = like(x, spatial)
     top = like(x, regions.output_shape(spatial), torch.float32)
     slope = torch.empty_like(top)
-    source, target, given, tops, slopes, numbers = as_maps(n, x, x_grad, grad, top, slope, _number(f, x, n, t))
+    source, target, given, tops, slopes, numbers = as_maps(n, x, x_grad, grad, top, slope, of_planes(f, x, n, t))
     common = {
         "x": source.tensor, "t": numbers.tensor, "planes": source.planes, **layouts(x=source),
         "t_image": numbers.image_stride, "t_plane": numbers.plane_stride, "eps": eps,
@@ -513,7 +513,7 @@ def plain_power(f: str, t: float | Tensor) -> int:
     return int(t) if f != "lse" and not isinstance(t, Tensor) and t in (1, 2, 3, 4) else 0
 
 
-def _number(f: str, x: Tensor, n: int, t: float | Tensor) -> Tensor:
+def of_planes(f: str, x: Tensor, n: int, t: float | Tensor) -> Tensor:
     """t for every plane of x, with spatial axes of 1."""
     if plain_power(f, t):
         t = x.new_empty(())  # which no kernel reads

@@ -122,7 +122,7 @@ def strip_pool(x: Tensor) -> Tensor:
 def _tile(maps: Maps) -> tuple[dict, int]:
     """Tile and warps: a map of up to 4096 cells is one tile, and otherwise tiles have 2048; 16 for each thread."""
     _, height, width = (triton.next_power_of_2(n) for n in maps.sizes)
-    planes = triton.next_power_of_2(maps.planes)
+    planes = maps.most_planes
     if maps.channels_last:
         planes = min(planes, 64 // maps.tensor.element_size())
         width = min(width, 32)

@@ -38,13 +38,31 @@ def plane(pointer, image, first, image_stride, plane_stride, BP: tl.constexpr):
 
 
 @triton.jit
+def start(o, N: tl.constexpr, O: tl.constexpr):
+    """Along one axis: the first of `N` cells that lies in bin `o` of `O`."""
+    if (O + 1) * N >= 2**31:
+        return (o.to(tl.int64) * N // O).to(tl.int32)
+    else:
+        return o * N // O
+
+
+@triton.jit
+def behind(o, N: tl.constexpr, O: tl.constexpr):
+    """Along one axis: the first of `N` cells that lies behind bin `o` of `O`."""
+    if (O + 1) * N >= 2**31 - O:
+        return (((o.to(tl.int64) + 1) * N + (O - 1)) // O).to(tl.int32)
+    else:
+        return ((o + 1) * N + (O - 1)) // O
+
+
+@triton.jit
 def cell(o0, R: tl.constexpr, k, N: tl.constexpr, O: tl.constexpr, S: tl.constexpr, P: tl.constexpr, D: tl.constexpr,
          BINS: tl.constexpr):  # fmt: skip
     """Along one axis: the input index of tap `k` of output `o0 + R`, and whether it is a cell of that region."""
     if BINS:
         o = o0 + R
-        i = o * N // O + k
-        return i, (i < ((o + 1) * N + O - 1) // O) & (i < N)
+        i = start(o, N, O) + k
+        return i, (i < behind(o, N, O)) & (i < N)
     else:
         i = o0 * S + (R * S + k * D - P)
         return i, (i >= 0) & (i < N)
@@ -104,7 +122,7 @@ def owner(i0, R: tl.constexpr, PHASE: tl.constexpr, t: tl.constexpr, N: tl.const
     """
     if BINS:
         o, ok = cell(i0, R, t, O, N, S, P, D, True)
-        return o, ok, i0 + R - o * N // O
+        return o, ok, i0 + R - start(o, N, O)
     else:
         o = i0 + (R + (PHASE + P - t * D) // S)
         return o, (o >= 0) & (o < O), t

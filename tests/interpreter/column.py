@@ -5,7 +5,7 @@ from cases import distinct
 from harness import expect
 
 import poolref.torch.cuda as cuda
-from poolref.regions import Columns, Rows, Running
+from poolref.regions import Columns, Pyramid, Rows, Running
 from poolref.torch import functional as F
 
 BOXES = torch.tensor([[0, 0.5, 1.0, 12.0, 9.0], [0, -2.0, 3.0, 4.0, 20.0]])
@@ -19,6 +19,12 @@ def boxes(x):
 def channels_last(x):
     """Laid out with channels innermost, in a way that vmap knows."""
     return x.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+def tiled(x):
+    """A larger map, of numbers that differ."""
+    rows = torch.cat([x, 2 * x.flip(-1), -x], -1)
+    return torch.cat([rows, 3 * rows.flip(-1), rows + 1], -2)
 
 
 def number(x):
@@ -39,6 +45,12 @@ POOLS = {
     "lse": lambda x: F.lse_pool2d(x, 3, 2, 1),
     "learned gem": lambda x: F.gem_pool2d(x, 2, p=number(x), eps=0.1),
     "learned lse": lambda x: F.adaptive_lse_pool2d(x, (3, 4), number(x)),
+    "large max": lambda x: F.max_pool2d(tiled(x), 9, 5, 4),
+    "very large max": lambda x: F.max_pool2d(tiled(tiled(x)), (13, 21)),
+    "large average": lambda x: F.avg_pool2d(tiled(x), 9, 5, 4, count_include_pad=False),
+    "large soft": lambda x: F.soft_pool2d(tiled(x), (9, 11)),
+    "large learned lse": lambda x: F.adaptive_lse_pool2d(tiled(x), (1, 2), number(tiled(x))),
+    "adaptive average to one cell": lambda x: F.adaptive_avg_pool2d(x, 1),
     "scan of rows": lambda x: F.max_pool(x, Running("left")),
     "scan of columns": lambda x: F.max_pool(x, Running("up")),
     "scan, channels last": lambda x: F.max_pool(channels_last(torch.cat([x, -x], 1)), Running("down")),
@@ -53,7 +65,10 @@ POOLS = {
     "column softs": lambda x: F.soft_pool(x, Columns()),
     "strip": F.strip_pool,
     "pyramid": lambda x: F.spatial_pyramid_pool2d(x, (3, 1)),
-    "pyramid average": lambda x: F.spatial_pyramid_pool2d(x, (3, 1), "average"),
+    "pyramid max": lambda x: F.max_pool(x, Pyramid((2, 1))),
+    "pyramid min": lambda x: F.min_pool(x, Pyramid((3, 1))),
+    "pyramid average": lambda x: F.avg_pool(x, Pyramid((3, 1))),
+    "pyramid sum": lambda x: F.sum_pool(x, Pyramid((2, 1))),
     "blur": lambda x: F.blur_pool2d(x, 3, 2),
     "max blur": lambda x: F.max_blur_pool(x, 2, 3, 3),
     "roi align": boxes,

@@ -1,11 +1,12 @@
-"""What the checks in this folder share: the cases, the ways to lay numbers out in memory, and the comparison."""
+"""What the checks in this folder share: the cases, the ways to lay numbers out in memory, and the comparisons."""
 
 import numpy as np
 import torch
-from cases import FILLS, MAPS, distinct, normal
+from cases import FILLS, MAPS, distinct, map_id, normal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import poolref.numpy as reference
 from poolref.regions import Adaptive, Window
 
 FEW = (  # of the table of cases: ceil mode, overlap, no cells, dilation, bins that overlap, more bins than cells, 3-d
@@ -20,6 +21,7 @@ FEW = (  # of the table of cases: ceil mode, overlap, no cells, dilation, bins t
     ((4, 5, 3), Window(2, ndim=3)),
 )
 assert set(FEW) <= set(MAPS)
+STEPS = {torch.float32: 4e-6, torch.float16: 1e-3, torch.bfloat16: 8e-3}  # the interpreter truncates
 count, failures = 0, []
 
 
@@ -52,6 +54,67 @@ def numbers(shape, dtype, fill=normal):
     """A tensor of `dtype`, and the same numbers as float64."""
     x = torch.from_numpy(fill(shape, "float32")).to(dtype)
     return x, x.double().numpy()
+
+
+def reductions(kernels, shape, regions, dtype=torch.float32, fill=normal, layout=None, planes=3):
+    """Maxima are equal to the bit, sums within the rounding of float32."""
+    x, exact = numbers((1, planes, *shape), dtype, fill)
+    if layout:
+        x = dict(layouts(x)).get(layout, x)
+    where = f"{map_id((shape, regions))} {dtype} {fill.__name__} {layout}"
+    grad = (torch.arange(planes * np.prod(regions.output_shape(shape))).remainder(7) - 3).to(dtype)
+    grad = grad.view(1, planes, *regions.output_shape(shape))
+    g = grad.double().numpy()
+
+    y, choice = kernels.max_pool(x, regions, choices=True)
+    expect(y, reference.max_pool(exact, regions), f"max in training {where}")
+    expect(kernels.max_pool(x, regions)[0], reference.max_pool(exact, regions), f"max {where}")
+    expect(kernels.max_pool(x, regions, smallest=True)[0], reference.min_pool(exact, regions), f"min {where}")
+    if not np.isnan(exact).any():
+        expected = reference.max_pool_backward(g, exact, regions)
+        expect(kernels.max_pool_backward(grad, choice, regions, shape), expected, f"max backward {where}")
+    with np.errstate(invalid="ignore"):
+        expected = reference.avg_pool(exact, regions)
+    expect(kernels.avg_pool(x, regions), expected, f"average {where}", STEPS[dtype])
+    expected = reference.avg_pool_backward(g, exact, regions)
+    expect(kernels.avg_pool_backward(grad, regions, shape), expected, f"average backward {where}", STEPS[dtype])
+    expect(kernels.soft_pool(x, regions), reference.soft_pool(exact, regions), f"soft {where}", STEPS[dtype])
+    if fill not in (FILLS["huge"], FILLS["half minus inf"]):  # they overflow; among -inf alone no share is promised
+        expected = reference.soft_pool_backward(g, exact, regions)
+        expect(kernels.soft_pool_backward(grad, x, regions), expected, f"soft backward {where}", STEPS[dtype])
+
+
+def means(kernels, shape, regions, dtype=torch.float32, fill=normal, layout=None, planes=3):
+    """So are means of powers and of exponentials; the slope of a learned number is that between two near it."""
+    x, exact = numbers((1, planes, *shape), dtype, fill)
+    if layout:
+        x = dict(layouts(x)).get(layout, x)
+    where = f"{map_id((shape, regions))} {dtype} {fill.__name__} {layout}"
+    grad = (torch.arange(planes * np.prod(regions.output_shape(shape))).remainder(7) + 1).to(dtype)
+    grad = grad.view(1, planes, *regions.output_shape(shape))
+    g = grad.double().numpy()
+    learned = torch.full((planes, *[1] * len(shape)), 2.5)
+    for name, t in (("gem", 3), ("gem", learned), ("lp", 2), ("lp", 1.5), ("lse", learned)):
+        forward, backward, ours, ours_backward = (
+            getattr(column, f"{name}_pool{end}") for column in (reference, kernels) for end in ("", "_backward")
+        )
+        number = float(torch.as_tensor(t).flatten()[0])
+        eps = (1e-6,) if name == "gem" else ()
+        y = ours(x, regions, t, *eps)
+        expect(y, forward(exact, regions, number), f"{name} {number} {where}", 2 * STEPS[dtype])
+        if not np.isfinite(exact).all() or fill in (FILLS["huge"], FILLS["wide"]):
+            continue
+        if name == "lp":
+            x_grad = ours_backward(grad, x, regions, t)
+        else:
+            x_grad, t_grad = ours_backward(grad, x, regions, t, t is learned, *eps)
+        expected = backward(g, exact, regions, number)
+        expected = expected[0] if isinstance(expected, tuple) else expected
+        expect(x_grad, expected, f"{name} {number} backward {where}", 4 * STEPS[dtype])
+        if t is learned:
+            more, less = (forward(exact, regions, number + h) for h in (1e-5, -1e-5))
+            slope = (g * (more - less) / 2e-5).sum(tuple(range(-len(shape), 0)), keepdims=True)
+            expect(1 + t_grad, 1 + slope, f"{name} backward of t {where}", 1e-3)
 
 
 def everywhere(check):

@@ -198,6 +198,25 @@ def test_compiled_in_one_graph(case, device):
     assert difference(*found) <= TOLERANCE[case.dtype]
 
 
+@pytest.mark.gpu
+@NO_GPU
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=case_id)
+def test_the_host_never_waits(case):
+    """Nothing is read from the GPU nor copied to it, so a CUDA graph can hold forward and backward."""
+    arguments = peers.inputs(case, "cuda")
+    expected = results(case, arguments)  # kernels are compiled here
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        results(case, arguments)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = results(case, arguments)
+    graph.replay()
+    assert all(map(torch.equal, expected, found))
+
+
 LARGE = [
     Case("max", Window(2), ()),
     Case("max", Window(3, 2, 1), ()),

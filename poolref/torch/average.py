@@ -34,7 +34,6 @@ from poolref.torch.forms import (
 )
 
 
-@level_by_level
 def avg_pool(
     input: Tensor, regions: Regions, count_include_pad: bool = True, divisor_override: int | None = None
 ) -> Tensor:
@@ -64,21 +63,26 @@ def avg_pool(
     check_flag("count_include_pad", count_include_pad)
     if divisor_override is not None:
         check_int("divisor_override", divisor_override, 1)
-    is_window = isinstance(regions, Window)
-    takes_ints = is_window and isinstance(input, Tensor) and input.dtype == torch.int64
-    spatial = (check_numbers if takes_ints else check_floats)(input, regions)
+    takes_ints = isinstance(regions, Window) and isinstance(input, Tensor) and input.dtype == torch.int64
+    (check_numbers if takes_ints else check_floats)(input, regions)
     if runs_kernels(input, regions, AVERAGE):
         return average_windows(input, regions, count_include_pad, divisor_override)
-    if is_window and torch_averages(regions, spatial):
-        return window_mean(input, regions, count_include_pad, divisor_override)
-    if not is_window and divisor_override is None:
-        return region_mean(input, regions)
-    sums = region_sum(widen(input), regions)
-    divisor = divisor_override or region_counts(regions, spatial, sums, padded=count_include_pad)
-    return torch.div(sums, divisor, rounding_mode="trunc" if takes_ints else None).to(input.dtype)
+    return _means(input, regions, count_include_pad, divisor_override)
 
 
 @level_by_level
+def _means(x: Tensor, regions: Regions, padded: bool, divisor: int | None) -> Tensor:
+    """By torch's operators."""
+    is_window, spatial = isinstance(regions, Window), tuple(x.shape[x.ndim - regions.ndim :])
+    if is_window and torch_averages(regions, spatial):
+        return window_mean(x, regions, padded, divisor)
+    if not is_window and divisor is None:
+        return region_mean(x, regions)
+    sums = region_sum(widen(x), regions)
+    counts = divisor or region_counts(regions, spatial, sums, padded)
+    return torch.div(sums, counts, rounding_mode=None if x.is_floating_point() else "trunc").to(x.dtype)
+
+
 def sum_pool(input: Tensor, regions: Regions) -> Tensor:
     """Return the sum of every region: (..., *spatial) -> (..., *output spatial).
 
@@ -98,7 +102,7 @@ def sum_pool(input: Tensor, regions: Regions) -> Tensor:
     check_numbers(input, regions)
     if runs_kernels(input, regions, AVERAGE):
         return average_windows(input, regions, True, 1)
-    return region_sum(widen(input), regions).to(input.dtype)
+    return level_by_level(region_sum)(widen(input), regions).to(input.dtype)
 
 
 def _avg_pool(

@@ -63,13 +63,12 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
     check_flag("return_indices", return_indices)
     if in_onnx_export() and not return_indices and not isinstance(regions, Window):
         return _exported(input, regions)
-    if isinstance(regions, Pyramid):
-        values, indices = _pyramid_max(input, regions)
-        return (values, indices) if return_indices else values
     if return_indices:
-        return region_max(input, regions)
+        return (_pyramid_max if isinstance(regions, Pyramid) else region_max)(input, regions)
     if runs_kernels(input, regions, MAX):
         return largest_of(input, regions)
+    if isinstance(regions, Pyramid):
+        return _pyramid_max(input, regions)[0]
     if isinstance(regions, Running) and runs_kernels(input):
         return scan_max(input, regions)
     if isinstance(regions, Running) and input.is_cpu:

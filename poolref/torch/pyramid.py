@@ -9,15 +9,12 @@ from torch import Tensor, nn
 
 from poolref.regions import Pyramid, check_choice
 from poolref.torch.average import avg_pool, sum_pool
-from poolref.torch.cuda import from_triton, runs_kernels
 from poolref.torch.gem import gem_pool
 from poolref.torch.lp import lp_pool
 from poolref.torch.lse import lse_pool
 from poolref.torch.max import max_pool
 from poolref.torch.min import min_pool
-from poolref.torch.operators import operator
 from poolref.torch.soft import soft_pool
-from poolref.torch.sweeps import empty_like
 
 MODES = {
     "max": max_pool,
@@ -56,45 +53,8 @@ def spatial_pyramid_pool2d(input: Tensor, levels: Sequence[int] = (4, 2, 1), mod
     reducer = MODES[check_choice("mode", mode, MODES)]
     if isinstance(input, Tensor) and input.ndim not in (3, 4):
         raise ValueError(f"input must have the shape (N, C, H, W) or (C, H, W), got {tuple(input.shape)}")
-    if isinstance(input, Tensor) and runs_kernels(input, pyramid, {Pyramid: "pyramid"}):
-        reducer = ON_GPU.get(mode, reducer)
     pooled = reducer(input, pyramid).split([n * n for n in pyramid.levels], -1)
     return torch.cat([level.flatten(-2) for level in pooled], -1)
-
-
-# --- one pass over the map, on a GPU ---------------------------------------------------------------------------------
-
-
-def _fake(x: Tensor, pyramid: Pyramid, *_: object) -> Tensor:
-    return x.new_empty((*x.shape[:-2], *pyramid.output_shape(x.shape[-2:])))
-
-
-pyramid_max = operator(
-    "pyramid_max(Tensor x, int[] regions, bool smallest) -> Tensor y",
-    "pyramid_max_backward(Tensor grad, Tensor x, int[] regions, bool smallest) -> Tensor x",
-    from_triton("pyramid", "max_pool"),
-    from_triton("pyramid", "max_pool_backward"),
-    _fake,
-    lambda grad, x, pyramid, smallest: empty_like(x, x.shape[-2:]),
-    exact=lambda x, pyramid, smallest: (min_pool if smallest else max_pool)(x, pyramid),
-)
-
-pyramid_average = operator(
-    "pyramid_average(Tensor x, int[] regions, int? divisor) -> Tensor y",
-    "pyramid_average_backward(Tensor grad, int[] regions, int[] spatial, int? divisor) -> Tensor x",
-    from_triton("pyramid", "avg_pool"),
-    from_triton("pyramid", "avg_pool_backward"),
-    _fake,
-    lambda grad, pyramid, spatial, divisor: grad.new_empty((*grad.shape[:-1], *spatial)),
-    linear=lambda x, pyramid, spatial, divisor: pyramid_average(x, pyramid, divisor),
-)
-
-ON_GPU = {
-    "max": lambda x, pyramid: pyramid_max(x, pyramid, False),
-    "min": lambda x, pyramid: pyramid_max(x, pyramid, True),
-    "average": lambda x, pyramid: pyramid_average(x, pyramid, None),
-    "sum": lambda x, pyramid: pyramid_average(x, pyramid, 1),
-}
 
 
 class SpatialPyramidPool2d(nn.Module):

@@ -222,7 +222,7 @@ def avg_pool_backward(
     divisor: float | None = None,
 ) -> Tensor:
     """The gradient of the map, (..., *spatial), from that of the output."""
-    return _backward(grad, grad.new_empty((*grad.shape[:-1], *spatial)), pyramid, "sum", divisor)
+    return _backward(grad, like(grad.unsqueeze(-1), spatial), pyramid, "sum", divisor)
 
 
 def _forward(

@@ -6,8 +6,11 @@ from cases import FILLS, distinct, normal
 from harness import expect, layouts, numbers
 
 import poolref.numpy as reference
+import poolref.torch.cuda as cuda
 from poolref.regions import Pyramid
+from poolref.torch import functional as F
 from poolref.triton import pyramid as kernels
+from poolref.triton.launch import recording
 
 
 def main():
@@ -47,3 +50,15 @@ def main():
         check((6, 5), (3, 1), torch.bfloat16, distinct, layout)
     check((6, 5), dtype=torch.float16, fill=distinct)
     check((6, 5), planes=(0, 3))
+
+    cuda.on_gpu = lambda x: True
+    x = torch.ones(2, 3, 6, 5)
+    for mode in ("max", "min", "average", "sum"):
+        with recording() as launches:
+            F.spatial_pyramid_pool2d(x, mode=mode)
+        expect(torch.tensor([kernel == kernels.pyramid_forward for kernel, *_ in launches]), [1], f"one pass, {mode}")
+    for levels, shape in (((20, 12), (6, 5)), ((2, 1), (6, 1025))):  # too much to keep
+        x = torch.ones(1, *shape)
+        with recording() as launches:
+            F.spatial_pyramid_pool2d(x, levels)
+        expect(torch.tensor(sum(kernel == kernels.pyramid_forward for kernel, *_ in launches)), 0, f"{levels} {shape}")

@@ -255,14 +255,14 @@ class Breaking(measure.StandIn):
 
 
 def test_a_process_that_breaks_costs_one_case(monkeypatch):
-    monkeypatch.setattr(processes, "PATIENCE", 20)
+    monkeypatch.setattr(processes, "PATIENCE", 40)
     by_name = {case.operator: replace(case, directions=("forward",)) for case in WORK}
     cases = [by_name[name] for name in ("max", "average", "sum", "soft", "min", "strip")]
     rows = dict(processes.guarded(cases, Breaking, 300))
     assert [row.case for row in rows] == cases
     notes = {row.case.operator: figures["note"] for row, figures in rows.items()}
     assert notes.pop("average") == "failed: the process ended with status -6"
-    assert notes.pop("soft") == "failed: no answer for 20 s"
+    assert notes.pop("soft") == "failed: no answer for 40 s"
     assert notes.pop("min") == "failed: RuntimeError: the GPU is lost"
     assert set(notes.values()) == {""}
     assert all(figures["right"] for row, figures in rows.items() if row.case.operator in notes)

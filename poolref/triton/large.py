@@ -180,7 +180,7 @@ def large_backward(grad, x, x_grad, choice, top, slope, lag, t, planes, x_image,
                     largest = tl.load(top + at, there, 1.0)
                     s = tl.load(slope + at, there, 0.0)
                     if KIND == "soft":
-                        pull = pulled(v, s, largest, 1.0, tl.load(lag + at, there, 0.0))
+                        pull = pulled(v, s, largest, tl.load(lag + at, there, 0.0))
                     else:
                         pull = slope_of_cell(v, s, largest, of_plane, eps, POWER, KIND)
                 total += tl.where(there, pull, 0.0)

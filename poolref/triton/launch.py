@@ -181,10 +181,10 @@ def over_outputs(x: Maps, y: Maps, taps: Taps, values: int = 8) -> tuple[tuple[i
     return tiles(y, y.sizes, rows, size, values)
 
 
-def over_inputs(x: Maps, taps: Taps, values: int = 8, rows: int = 2) -> tuple[tuple[int, ...], dict, int]:
-    """Grid, tile and warps of a kernel whose programs own inputs, in steps of the stride: at most `rows` steps."""
+def over_inputs(x: Maps, taps: Taps, values: int = 8) -> tuple[tuple[int, ...], dict, int]:
+    """Grid, tile and warps of a kernel whose programs own inputs, in steps of the stride."""
     steps = tuple(-(-n // s) for n, s in zip(x.sizes, taps.stride))
-    rows = 1 if taps.bins or taps.kernel[0] > 1 or prod(taps.stride) > 4 else min(rows, steps[1])
+    rows = 1 if taps.bins or taps.kernel[0] > 1 or prod(taps.stride) > 4 else min(2, steps[1])
     return tiles(x, steps, rows, x.tensor.element_size(), values)
 
 

@@ -5,9 +5,9 @@ input.  A region is read twice, first for its largest value, then for the sums; 
 
 Backward: where windows do not overlap, `dx = grad w (1 + x - y)` needs nothing but the map and the gradient, and the
 region's sums are taken anew: e(2+r) bytes.  Where they overlap a cell needs the sums of all regions it lies in; so a
-first kernel, the forward again, writes for every region its largest value, 1 over its sum of exponentials and how far
-its mean lies below the largest value, (e+8)r bytes that are freed at once, and a second one gathers.  Nothing is saved
-but the map.
+first kernel writes for every region its largest value, its gradient over the sum of exponentials, and how far its mean
+lies below the largest value, (e+8)r bytes that are freed at once, and a second one gathers.  Nothing is saved but the
+map.
 
 Everything is measured from the largest value of a region.  So nothing overflows, and numbers far from zero lose no
 digits; a gap of 0 also stands for inf - inf, and one of -200, whose exponential is 0, for all that is further below.
@@ -23,60 +23,7 @@ from torch import Tensor
 from poolref.regions import Adaptive, Window
 from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
 from poolref.triton.means import exp2
-from poolref.triton.windows import cell, owner, place, plane, read, store, tap, write
-
-
-@triton.jit
-def soft_forward(x, y, scale, lag, planes, x_image, x_plane, y_image, y_plane,
-                 X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, D: tl.constexpr,
-                 BINS: tl.constexpr, SUMS: tl.constexpr,
-                 ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
-    KD: tl.constexpr = K[0]
-    KH: tl.constexpr = K[1]
-    KW: tl.constexpr = K[2]
-    image, first, o_depth, o_row, o_column = place(planes, Y[0], ROWS, BP, BW)
-    x_planes = plane(x, image, first, x_image, x_plane, BP)
-    ok = first + tl.arange(0, BP)[:, None] < planes
-    columns = o_column + tl.arange(0, BW)[None, :]
-    means = ()
-    scales = ()
-    lags = ()
-    for r in tl.static_range(ROWS):
-        largest = tl.full((BP, BW), float("-inf"), tl.float32)
-        for kd in tl.static_range(KD):
-            depth, depth_ok = cell(o_depth, 0, kd, X[0], Y[0], S[0], P[0], D[0], BINS)
-            for kh in tl.static_range(KH):
-                row, row_ok = cell(o_row, r, kh, X[1], Y[1], S[1], P[1], D[1], BINS)
-                of_row = tl.full((BP, BW), float("-inf"), tl.float32)
-                for kw in tl.static_range(KW):
-                    v = tap(x_planes, ok, depth, depth_ok, row, row_ok, o_column, kw,
-                            X, Y, K, S, P, D, BINS, BP, BW, float("-inf"))  # fmt: skip
-                    of_row = tl.maximum(of_row, v, propagate_nan=tl.PropagateNan.ALL)
-                largest = tl.maximum(largest, of_row, propagate_nan=tl.PropagateNan.ALL)
-        total = tl.zeros((BP, BW), tl.float32)
-        gaps = tl.zeros((BP, BW), tl.float32)
-        for kd in tl.static_range(KD):
-            depth, depth_ok = cell(o_depth, 0, kd, X[0], Y[0], S[0], P[0], D[0], BINS)
-            for kh in tl.static_range(KH):
-                row, row_ok = cell(o_row, r, kh, X[1], Y[1], S[1], P[1], D[1], BINS)
-                for kw in tl.static_range(KW):
-                    v = tap(x_planes, ok, depth, depth_ok, row, row_ok, o_column, kw,
-                            X, Y, K, S, P, D, BINS, BP, BW, float("-inf"))  # fmt: skip
-                    gap = below(v, largest)
-                    e = exp(gap)
-                    total += e
-                    gaps += e * gap
-        means = means + (largest,) if SUMS else means + (largest + gaps / total,)
-        scales = scales + (1 / total,)
-        lags = lags + (gaps / total,)
-    y_planes = plane(y, image, first, y_image, y_plane, BP)
-    scale_planes = plane(scale, image, first, y_image, y_plane, BP)
-    lag_planes = plane(lag, image, first, y_image, y_plane, BP)
-    for r in tl.static_range(ROWS):
-        store(y_planes, means[r], ok, o_depth, o_row + r, columns, Y)
-        if SUMS:
-            store(scale_planes, scales[r], ok, o_depth, o_row + r, columns, Y)
-            store(lag_planes, lags[r], ok, o_depth, o_row + r, columns, Y)
+from poolref.triton.windows import cell, larger, owner, place, plane, read, store, tap, write
 
 
 @triton.jit
@@ -92,10 +39,94 @@ def below(v, largest):
 
 
 @triton.jit
-def pulled(v, g, largest, scale, lag):
-    """The gradient `g w (1 + x - y)` that a cell has from a region."""
+def region(x, ok, o_depth, o_row, o_column, R: tl.constexpr, X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr,
+           S: tl.constexpr, P: tl.constexpr, D: tl.constexpr, BINS: tl.constexpr, INFINITE: tl.constexpr,
+           BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
+    """The cells of a region, -inf where there are none, the largest of them, and two sums over them.
+
+    The sums are those of the exponentials, measured from the largest value, and of these times the gaps below it.  To
+    be right where the largest value is infinite takes two instructions more for each cell, and is done if `INFINITE`.
+    """
+    KD: tl.constexpr = K[0]
+    KH: tl.constexpr = K[1]
+    KW: tl.constexpr = K[2]
+    cells = ()
+    largest = tl.full((BP, BW), float("-inf"), tl.float32)
+    for kd in tl.static_range(KD):
+        depth, depth_ok = cell(o_depth, 0, kd, X[0], Y[0], S[0], P[0], D[0], BINS)
+        for kh in tl.static_range(KH):
+            row, row_ok = cell(o_row, R, kh, X[1], Y[1], S[1], P[1], D[1], BINS)
+            of_row = tl.full((BP, BW), float("-inf"), tl.float32)  # the next window may need the same row again
+            for kw in tl.static_range(KW):
+                v = tap(x, ok, depth, depth_ok, row, row_ok, o_column, kw,
+                        X, Y, K, S, P, D, BINS, BP, BW, float("-inf"))  # fmt: skip
+                cells = cells + (v,)
+                of_row = larger(of_row, v)
+            largest = larger(largest, of_row)
+    total = tl.zeros((BP, BW), tl.float32)
+    gaps = tl.zeros((BP, BW), tl.float32)
+    for i in tl.static_range(KD * KH * KW):
+        gap = below(cells[i], largest) if INFINITE else tl.maximum(cells[i] - largest, -200.0)
+        e = exp(gap)
+        total += e
+        gaps += e * gap
+    return cells, largest, total, gaps
+
+
+@triton.jit
+def pulled(v, slope, largest, lag):
+    """The gradient `grad w (1 + x - y)` that a cell has from a region: `slope` is its gradient over its sum."""
     gap = below(v, largest)
-    return g * (exp(gap) * scale) * (1 + (gap - lag))
+    return slope * exp(gap) * (1 + (gap - lag))
+
+
+@triton.jit
+def soft_forward(x, y, planes, x_image, x_plane, y_image, y_plane,
+                 X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, D: tl.constexpr,
+                 BINS: tl.constexpr, ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
+    image, first, o_depth, o_row, o_column = place(planes, Y[0], ROWS, BP, BW)
+    x_planes = plane(x, image, first, x_image, x_plane, BP)
+    ok = first + tl.arange(0, BP)[:, None] < planes
+    columns = o_column + tl.arange(0, BW)[None, :]
+    results = ()
+    for r in tl.static_range(ROWS):
+        _, largest, total, gaps = region(x_planes, ok, o_depth, o_row, o_column, r,
+                                         X, Y, K, S, P, D, BINS, False, BP, BW)  # fmt: skip
+        mean = largest + gaps / total
+        results = results + (tl.where(tl.abs(largest) == float("inf"), largest, mean),)
+    y_planes = plane(y, image, first, y_image, y_plane, BP)
+    for r in tl.static_range(ROWS):
+        store(y_planes, results[r], ok, o_depth, o_row + r, columns, Y)
+
+
+@triton.jit
+def soft_slopes(grad, x, top, slope, lag, planes, x_image, x_plane, g_image, g_plane, y_image, y_plane,
+                X: tl.constexpr, G: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr,
+                D: tl.constexpr, BINS: tl.constexpr, ROWS: tl.constexpr, BP: tl.constexpr,
+                BW: tl.constexpr):  # fmt: skip
+    """Of every region the largest value, the gradient over the sum of exponentials, and how far the mean is below."""
+    image, first, o_depth, o_row, o_column = place(planes, Y[0], ROWS, BP, BW)
+    x_planes = plane(x, image, first, x_image, x_plane, BP)
+    grads = plane(grad, image, first, g_image, g_plane, BP)
+    ok = first + tl.arange(0, BP)[:, None] < planes
+    columns = o_column + tl.arange(0, BW)[None, :]
+    tops = ()
+    slopes = ()
+    lags = ()
+    for r in tl.static_range(ROWS):
+        _, largest, total, gaps = region(x_planes, ok, o_depth, o_row, o_column, r,
+                                         X, Y, K, S, P, D, BINS, True, BP, BW)  # fmt: skip
+        g = read(grads, ok, o_depth, True, o_row + r, o_row + r < Y[1], columns, columns < Y[2], G, 0.0)
+        tops = tops + (largest,)
+        slopes = slopes + (g.to(tl.float32) / total,)
+        lags = lags + (gaps / total,)
+    top_planes = plane(top, image, first, y_image, y_plane, BP)
+    slope_planes = plane(slope, image, first, y_image, y_plane, BP)
+    lag_planes = plane(lag, image, first, y_image, y_plane, BP)
+    for r in tl.static_range(ROWS):
+        store(top_planes, tops[r], ok, o_depth, o_row + r, columns, Y)
+        store(slope_planes, slopes[r], ok, o_depth, o_row + r, columns, Y)
+        store(lag_planes, lags[r], ok, o_depth, o_row + r, columns, Y)
 
 
 @triton.jit
@@ -114,28 +145,13 @@ def soft_backward_apart(grad, x, x_grad, planes, x_image, x_plane, y_image, y_pl
     columns = o_column + tl.arange(0, BW)[None, :]
     results = ()
     for r in tl.static_range(ROWS):
-        cells = ()
-        largest = tl.full((BP, BW), float("-inf"), tl.float32)
-        for a in tl.static_range(SD):
-            depth, depth_ok = cell(o_depth, 0, a, X[0], Y[0], S[0], P[0], D[0], False)
-            for b in tl.static_range(SH):
-                row, row_ok = cell(o_row, r, b, X[1], Y[1], S[1], P[1], D[1], False)
-                for c in tl.static_range(SW):
-                    v = tap(x_planes, ok, depth, depth_ok, row, row_ok, o_column, c,
-                            X, Y, S, S, P, D, False, BP, BW, float("-inf"))  # fmt: skip
-                    cells = cells + (v,)
-                    largest = tl.maximum(largest, v, propagate_nan=tl.PropagateNan.ALL)
-        total = tl.zeros((BP, BW), tl.float32)
-        gaps = tl.zeros((BP, BW), tl.float32)
-        for i in tl.static_range(SD * SH * SW):
-            gap = below(cells[i], largest)
-            e = exp(gap)
-            total += e
-            gaps += e * gap
+        cells, largest, total, gaps = region(x_planes, ok, o_depth, o_row, o_column, r,
+                                             X, Y, S, S, P, D, False, True, BP, BW)  # fmt: skip
         there = (o_depth < Y[0]) & (o_row + r < Y[1]) & (columns < Y[2])  # not so for cells that are left over
         g = read(grads, ok, o_depth, o_depth < Y[0], o_row + r, o_row + r < Y[1], columns, columns < Y[2], Y, 0.0)
+        slope = g.to(tl.float32) / total
         for i in tl.static_range(SD * SH * SW):
-            pull = pulled(cells[i], g.to(tl.float32), largest, 1 / total, gaps / total)
+            pull = pulled(cells[i], slope, largest, gaps / total)
             results = results + (tl.where(there, pull, 0.0),)
     targets = plane(x_grad, image, first, t_image, t_plane, BP)
     for r in tl.static_range(ROWS):
@@ -146,8 +162,8 @@ def soft_backward_apart(grad, x, x_grad, planes, x_image, x_plane, y_image, y_pl
 
 
 @triton.jit
-def soft_backward(grad, x, x_grad, top, scale, lag, planes, x_image, x_plane, g_image, g_plane, y_image, y_plane,
-                  t_image, t_plane, X: tl.constexpr, G: tl.constexpr, Y: tl.constexpr, T: tl.constexpr,
+def soft_backward(x, x_grad, top, slope, lag, planes, x_image, x_plane, y_image, y_plane, t_image, t_plane,
+                  X: tl.constexpr, Y: tl.constexpr, T: tl.constexpr,
                   K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, D: tl.constexpr, BINS: tl.constexpr,
                   OWNERS: tl.constexpr, ROWS: tl.constexpr, BP: tl.constexpr, BW: tl.constexpr):  # fmt: skip
     TD: tl.constexpr = OWNERS[0]
@@ -159,9 +175,8 @@ def soft_backward(grad, x, x_grad, top, scale, lag, planes, x_image, x_plane, g_
     DEPTHS: tl.constexpr = (X[0] + S[0] - 1) // S[0]
     image, first, i_depth, i_row, i_column = place(planes, DEPTHS, ROWS, BP, BW)
     x_planes = plane(x, image, first, x_image, x_plane, BP)
-    grads = plane(grad, image, first, g_image, g_plane, BP)
     tops = plane(top, image, first, y_image, y_plane, BP)
-    scales = plane(scale, image, first, y_image, y_plane, BP)
+    slopes = plane(slope, image, first, y_image, y_plane, BP)
     lags = plane(lag, image, first, y_image, y_plane, BP)
     ok = first + tl.arange(0, BP)[:, None] < planes
     columns = i_column + tl.arange(0, BW)[None, :]
@@ -182,10 +197,9 @@ def soft_backward(grad, x, x_grad, top, scale, lag, planes, x_image, x_plane, g_
                                     d, d_ok, _ = owner(i_depth, 0, a, td, X[0], Y[0], S[0], P[0], D[0], BINS)
                                     h, h_ok, _ = owner(i_row, r, b, th, X[1], Y[1], S[1], P[1], D[1], BINS)
                                     w, w_ok, _ = owner(columns, 0, c, tw, X[2], Y[2], S[2], P[2], D[2], BINS)
-                                    g = read(grads, ok, d, d_ok, h, h_ok, w, w_ok, G, 0.0).to(tl.float32)
                                     m = read(tops, ok, d, d_ok, h, h_ok, w, w_ok, Y, float("inf")).to(tl.float32)
-                                    s = read(scales, ok, d, d_ok, h, h_ok, w, w_ok, Y, 0.0)
-                                    total += pulled(v, g, m, s, read(lags, ok, d, d_ok, h, h_ok, w, w_ok, Y, 0.0))
+                                    s = read(slopes, ok, d, d_ok, h, h_ok, w, w_ok, Y, 0.0)
+                                    total += pulled(v, s, m, read(lags, ok, d, d_ok, h, h_ok, w, w_ok, Y, 0.0))
                     results = results + (total,)
     targets = plane(x_grad, image, first, t_image, t_plane, BP)
     for a in tl.static_range(SD):
@@ -197,44 +211,44 @@ def soft_backward(grad, x, x_grad, top, scale, lag, planes, x_image, x_plane, g_
 
 def soft_pool(x: Tensor, regions: Window | Adaptive) -> Tensor:
     """The softmax-weighted mean of every region, (..., *output)."""
-    return _forward(x, regions, sums=False)[0]
+    n = regions.ndim
+    taps = Taps.of(regions, x.shape[x.ndim - n :])
+    y = like(x, regions.output_shape(x.shape[x.ndim - n :]))
+    source, target = as_maps(n, x, y)
+    grid, tile, warps = over_outputs(source, target, taps, values=4)
+    launch(
+        soft_forward, grid, x.device, warps,
+        x=source.tensor, y=y, planes=source.planes, **layouts(x=source, y=target), **taps.constants, **tile,
+    )  # fmt: skip
+    return y
 
 
 def soft_pool_backward(grad: Tensor, x: Tensor, regions: Window | Adaptive) -> Tensor:
     """The gradient of the map, (..., *spatial), from that of the output."""
     n = regions.ndim
-    taps = Taps.of(regions, x.shape[x.ndim - n :])
-    x_grad = like(x, x.shape[x.ndim - n :])
-    sums = () if taps.apart else _forward(x, regions, sums=True)
-    source, target, given, *of_regions = as_maps(n, x, x_grad, grad, *sums)
-    grid, tile, warps = over_inputs(target, taps, values=4, rows=2 if taps.apart else 1)
-    common = {
-        "grad": given.tensor, "x": source.tensor, "x_grad": x_grad, "planes": source.planes,
-        "S": taps.stride, "P": taps.padding, "D": taps.dilation, **layouts(x=source, t=target), **tile,
-    }  # fmt: skip
+    spatial = x.shape[x.ndim - n :]
+    taps = Taps.of(regions, spatial)
+    x_grad = like(x, spatial)
     if taps.apart:
-        launch(soft_backward_apart, grid, x.device, warps, **layouts(y=given), **common)
-    else:
-        top, scale, lag = of_regions
+        source, target, given = as_maps(n, x, x_grad, grad)
+        grid, tile, warps = over_inputs(target, taps, values=4)
         launch(
-            soft_backward, grid, x.device, warps,
-            top=top.tensor, scale=scale.tensor, lag=lag.tensor,
-            K=taps.kernel, BINS=taps.bins, OWNERS=taps.owners, **layouts(g=given, y=top), **common,
+            soft_backward_apart, grid, x.device, warps,
+            grad=given.tensor, x=source.tensor, x_grad=x_grad, planes=source.planes,
+            S=taps.stride, P=taps.padding, D=taps.dilation, **layouts(x=source, y=given, t=target), **tile,
         )  # fmt: skip
-    return x_grad
-
-
-def _forward(x: Tensor, regions: Window | Adaptive, sums: bool) -> tuple[Tensor, ...]:
-    """The means; with `sums` instead the largest values, 1 over the sums, and how far the means lie below."""
-    n = regions.ndim
-    taps = Taps.of(regions, x.shape[x.ndim - n :])
-    y = like(x, regions.output_shape(x.shape[x.ndim - n :]))
-    scale, lag = (torch.empty_like(y, dtype=torch.float32) if sums else y for _ in range(2))
-    source, target = as_maps(n, x, y)
-    grid, tile, warps = over_outputs(source, target, taps, values=4)
+        return x_grad
+    top = like(x, regions.output_shape(spatial))
+    slope, lag = (torch.empty_like(top, dtype=torch.float32) for _ in range(2))
+    source, target, given, tops, slopes, lags = as_maps(n, x, x_grad, grad, top, slope, lag)
+    common = {
+        "x": source.tensor, "top": tops.tensor, "slope": slopes.tensor, "lag": lags.tensor, "planes": source.planes,
+        **layouts(x=source, y=tops), **taps.constants,
+    }  # fmt: skip
+    grid, tile, warps = over_outputs(source, tops, taps, values=4)
+    launch(soft_slopes, grid, x.device, warps, grad=given.tensor, **layouts(g=given), **common, **tile)
+    grid, tile, warps = over_inputs(target, taps, values=4)
     launch(
-        soft_forward, grid, x.device, warps,
-        x=source.tensor, y=y, scale=scale, lag=lag, planes=source.planes,
-        **layouts(x=source, y=target), **taps.constants, SUMS=sums, **tile,
-    )  # fmt: skip
-    return (y, scale, lag) if sums else (y,)
+        soft_backward, grid, x.device, warps, x_grad=x_grad, **layouts(t=target), OWNERS=taps.owners, **common, **tile
+    )
+    return x_grad

@@ -174,8 +174,8 @@ def whole_backward(grad, x, x_grad, choice, states, t, t_grad, planes, image_str
             state = of_line(x, tile, ok, first, of_line_t, eps, R, PART, CELL,
                             KIND, False, POWER, LEARNED, U, BP, BR, BB)  # fmt: skip
         if KIND == "soft":
-            scale = 1 / state[1]
-            lag = state[2] * scale
+            slope = g / state[1]
+            lag = state[2] / state[1]
         else:
             mean = state[1] * factor
             slope = slope_of_region(g, state[1], mean, state[0], of_line_t, factor, POWER, KIND)
@@ -198,7 +198,7 @@ def whole_backward(grad, x, x_grad, choice, states, t, t_grad, planes, image_str
         else:
             v = tl.load(x + (tile + apart(BR, CELL)[None, :, None]), there, 0.0).to(tl.float32)
             if KIND == "soft":
-                v = pulled(v, g, state[0], scale, lag)
+                v = pulled(v, slope, state[0], lag)
             else:
                 v = slope_of_cell(v, slope, state[0], of_line_t, eps, POWER, KIND)
             x += BR * CELL

@@ -87,7 +87,7 @@ def markdown(report: dict) -> str:
         "the fastest that is right. A peer is wrong if it differs from ours by more than 1e-5 of the largest magnitude",
         "in float32, 2e-3 in float16, 2e-2 in bfloat16; the number behind it says by how much. JAX is timed by the",
         "host's clock, over many calls. copy_percent is the time of a copy of the same MiB in the same process, over",
-        "ours. Peak and saved bytes do not count the input. right: two planes agree with the NumPy column, values and",
+        "ours. Peak and saved bytes do not count the input. right: some planes agree with the NumPy column, values or",
         "gradients. Where no kernel is named, torch's operators did the work.",
         "",
         f"| {' | '.join(COLUMNS)} |",

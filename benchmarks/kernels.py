@@ -111,12 +111,12 @@ def cases(operator: str) -> Iterator[Case]:
 
 def _max_training(kernels: ModuleType, x: Tensor, grad: Tensor, regions: Regions) -> None:
     choice = kernels.max_pool(x, regions, choices=True)[1]
-    kernels.max_pool_backward(grad, choice, regions, x.shape[2:])
+    kernels.max_pool_backward(grad, choice, regions, x.shape[2:], channels_last=x.stride(1) == 1)
 
 
 def _average_training(kernels: ModuleType, x: Tensor, grad: Tensor, regions: Regions) -> None:
     kernels.avg_pool(x, regions)
-    kernels.avg_pool_backward(grad, regions, x.shape[2:])
+    kernels.avg_pool_backward(grad, regions, x.shape[2:], channels_last=x.stride(1) == 1)
 
 
 def _gem_training(kernels: ModuleType, x: Tensor, grad: Tensor, regions: Regions) -> None:

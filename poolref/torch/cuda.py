@@ -121,11 +121,16 @@ def _max_fake(x, regions, smallest, training):
     return y, torch.empty_like(y, dtype=torch.uint8) if training else x.new_empty(0, dtype=torch.uint8)
 
 
-def _max_backward(grad, choice, regions, spatial):
-    return triton_function(MAX, regions, spatial, "max_pool_backward")(grad, choice, regions, tuple(spatial))
+def _max_backward(grad, choice, regions, spatial, channels_last):
+    backward = triton_function(MAX, regions, spatial, "max_pool_backward")
+    return backward(grad, choice, regions, tuple(spatial), channels_last)
 
 
-def _chosen(x, choice, regions, spatial):
+def _max_backward_fake(grad, choice, regions, spatial, channels_last):
+    return empty_like(choice, spatial, channels_last).to(grad.dtype)
+
+
+def _chosen(x, choice, regions, spatial, channels_last):
     """The cells of `x` that were chosen, 0 where there was none."""
     index, there = _flat_index(choice, regions, spatial)
     lead = x.ndim - len(spatial)
@@ -164,11 +169,11 @@ def _new(x: Tensor, regions: Regions, *_: object) -> Tensor:
 # In training what a backward needs is one byte for each output; the map itself is not kept.
 max_windows = operator(
     "max_windows(Tensor x, int[] regions, bool smallest, bool training) -> (Tensor y, Tensor choice)",
-    "max_windows_backward(Tensor grad, Tensor choice, int[] regions, int[] spatial) -> Tensor x",
+    "max_windows_backward(Tensor grad, Tensor choice, int[] regions, int[] spatial, bool channels_last) -> Tensor x",
     _max,
     _max_backward,
     _max_fake,
-    lambda grad, choice, regions, spatial: empty_like(choice, spatial).to(grad.dtype),
+    _max_backward_fake,
     linear=_chosen,
 )
 
@@ -186,7 +191,7 @@ def _max_again_backward(grad, x, regions, smallest):
 
 
 def _chosen_again(x, of_x, regions, smallest):
-    return _chosen(x, _choices(of_x, regions, smallest), regions, tuple(x.shape[x.ndim - regions.ndim :]))
+    return _chosen(x, _choices(of_x, regions, smallest), regions, tuple(x.shape[x.ndim - regions.ndim :]), None)
 
 
 # Of regions with more cells than a byte can tell apart, the map is kept, and the choices are found again.
@@ -217,21 +222,23 @@ def _average(x, regions, padded, divisor):
     return triton_function(AVERAGE, regions, x.shape, "avg_pool")(x, regions, padded, divisor)
 
 
-def _average_backward(grad, regions, spatial, padded, divisor):
+def _average_backward(grad, regions, spatial, channels_last, padded, divisor):
     backward = triton_function(AVERAGE, regions, spatial, "avg_pool_backward")
-    return backward(grad, regions, tuple(spatial), padded, divisor)
+    return backward(grad, regions, tuple(spatial), padded, divisor, channels_last)
 
 
-def _average_backward_fake(grad, regions, spatial, padded, divisor):
-    return empty_like(grad.unsqueeze(-1) if isinstance(regions, Pyramid) else grad, spatial)  # one axis stands for two
+def _average_backward_fake(grad, regions, spatial, channels_last, padded, divisor):
+    pooled = grad.unsqueeze(-1) if isinstance(regions, Pyramid) else grad  # one axis stands for two
+    return empty_like(pooled, spatial, channels_last)
 
 
 average_windows = operator(
     "average_windows(Tensor x, int[] regions, bool padded, int? divisor) -> Tensor y",
-    "average_windows_backward(Tensor grad, int[] regions, int[] spatial, bool padded, int? divisor) -> Tensor x",
+    "average_windows_backward(Tensor grad, int[] regions, int[] spatial, bool channels_last, bool padded, int? divisor)"
+    " -> Tensor x",
     _average,
     _average_backward,
     _new,
     _average_backward_fake,
-    linear=lambda x, regions, spatial, padded, divisor: average_windows(x, regions, padded, divisor),
+    linear=lambda x, regions, spatial, channels_last, padded, divisor: average_windows(x, regions, padded, divisor),
 )

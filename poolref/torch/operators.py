@@ -34,7 +34,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from poolref.regions import Adaptive, Box, Columns, Pyramid, Regions, Rows, Running, Whole, Window
-from poolref.torch.sweeps import empty_like
+from poolref.torch.sweeps import channels_innermost, empty_like
 
 _LIBRARY = torch.library.Library("poolref", "DEF")
 _KINDS = (Window, Adaptive, Whole, Pyramid, Rows, Columns, Running, Box)
@@ -65,6 +65,7 @@ def operator(
 
     - `int[] spatial`: the sizes of the spatial axes of the first tensor.  These are the last axes, as many as `regions`
       or an argument `ndim` say, and otherwise two.
+    - `bool channels_last`: whether the channels of the first tensor lie innermost in memory, as (N, *spatial, C).
     - `bool needs_t`: whether the gradient of the tensor `t` is wanted.  Where it is not, its values do not matter.
 
     It returns gradients, named as the tensors they belong to; other tensors have none.
@@ -107,6 +108,8 @@ def operator(
             ctx.forgot = trains and not inputs[-1]
             if "spatial" in saved_options:
                 ctx.spatial = _spatial(inputs[0], dict(zip(names, inputs)))
+            if "channels_last" in saved_options:
+                ctx.channels_last = channels_innermost(inputs[0], len(ctx.spatial))
             if ctx.forgot:
                 ctx.save_for_backward(*inputs[:n])
             else:
@@ -125,6 +128,8 @@ def operator(
             values = dict(zip(options, ctx.options))
             if "spatial" in saved_options:
                 values["spatial"] = ctx.spatial
+            if "channels_last" in saved_options:
+                values["channels_last"] = ctx.channels_last
             for name, i in needs:
                 values[name] = ctx.needs_input_grad[i]
             # A compiled graph cannot be differentiated twice, and its compiler cannot follow the nesting.

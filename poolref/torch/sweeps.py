@@ -150,10 +150,13 @@ def channels_innermost(x: Tensor, ndim: int) -> bool:
     return x.ndim == ndim + 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
 
 
-def empty_like(x: Tensor, spatial: Sequence[int]) -> Tensor:
-    """A tensor that differs from `x` in its spatial shape, not yet filled, with the channels where `x` has them."""
+def empty_like(x: Tensor, spatial: Sequence[int], channels_last: bool | None = None) -> Tensor:
+    """A tensor that differs from `x` in its spatial shape, not yet filled.
+
+    The channels lie innermost where they do in `x`, or where `channels_last` says so: 1 cell of `x` would not tell.
+    """
     n = len(spatial)
-    if channels_innermost(x, n):
+    if channels_innermost(x, n) if channels_last is None else channels_last and x.ndim == n + 2:
         return x.new_empty((x.shape[0], *spatial, x.shape[1])).movedim(-1, 1)
     return x.new_empty((*x.shape[: x.ndim - n], *spatial))
 

@@ -147,11 +147,12 @@ def avg_pool_backward(
     spatial: tuple[int, ...],
     count_include_pad: bool = True,
     divisor: float | None = None,
+    channels_last: bool | None = None,
 ) -> Tensor:
     """The gradient of the map, (..., *spatial), from that of the output."""
     n = regions.ndim
     taps = Taps.of(regions, spatial)
-    x_grad = like(grad, spatial)
+    x_grad = like(grad, spatial, channels_last=channels_last)
     target, source = as_maps(n, x_grad, grad)
     grid, tile, warps = over_inputs(target, taps)
     launch(

@@ -204,15 +204,22 @@ def max_pool(
     return _pooled(x, regions, "first", smallest=smallest, choice=choice), choice
 
 
-def max_pool_backward(grad: Tensor, choice: Tensor, regions: Window | Adaptive, spatial: tuple[int, ...]) -> Tensor:
+def max_pool_backward(
+    grad: Tensor,
+    choice: Tensor,
+    regions: Window | Adaptive,
+    spatial: tuple[int, ...],
+    channels_last: bool | None = None,
+) -> Tensor:
     """The gradient of the map, (..., *spatial), from that of the output and the taps that `max_pool` gave."""
-    return _spread(like(choice, spatial, grad.dtype), regions, "first", grad=grad, choice=choice)
+    return _spread(like(choice, spatial, grad.dtype, channels_last), regions, "first", grad=grad, choice=choice)
 
 
 def max_pool_backward_again(grad: Tensor, x: Tensor, regions: Window | Adaptive, smallest: bool = False) -> Tensor:
     """The gradient of the map, where it was kept in place of the taps that were chosen."""
     choice = max_pool(x, regions, True, smallest)[1]
-    return max_pool_backward(grad, choice, regions, tuple(x.shape[x.ndim - regions.ndim :]))
+    x_grad = like(x, x.shape[x.ndim - regions.ndim :], grad.dtype)
+    return _spread(x_grad, regions, "first", grad=grad, choice=choice)
 
 
 def avg_pool(
@@ -228,9 +235,12 @@ def avg_pool_backward(
     spatial: tuple[int, ...],
     count_include_pad: bool = True,
     divisor: float | None = None,
+    channels_last: bool | None = None,
 ) -> Tensor:
     """The gradient of the map, (..., *spatial), from that of the output."""
-    return _spread(like(grad, spatial), regions, "sum", count_include_pad, divisor, grad=grad)
+    return _spread(
+        like(grad, spatial, channels_last=channels_last), regions, "sum", count_include_pad, divisor, grad=grad
+    )
 
 
 def soft_pool(x: Tensor, regions: Window | Adaptive) -> Tensor:

@@ -121,12 +121,18 @@ def channels_innermost(x: Tensor, ndim: int) -> bool:
     return x.ndim == ndim + 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
 
 
-def like(x: Tensor, spatial: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
-    """A new tensor with other spatial axes; channels stay innermost where they are in `x`."""
-    shape = (*x.shape[: x.ndim - len(spatial)], *spatial)
-    if not channels_innermost(x, len(spatial)):
-        return x.new_empty(shape, dtype=dtype)
-    return x.new_empty((shape[0], *shape[2:], shape[1]), dtype=dtype).movedim(-1, 1)
+def like(
+    x: Tensor, spatial: Sequence[int], dtype: torch.dtype | None = None, channels_last: bool | None = None
+) -> Tensor:
+    """A new tensor with other spatial axes.
+
+    Channels lie innermost where they do in `x`, or where `channels_last` says so: 1 cell of `x` would not tell.
+    """
+    n = len(spatial)
+    shape = (*x.shape[: x.ndim - n], *spatial)
+    if channels_innermost(x, n) if channels_last is None else channels_last and x.ndim == n + 2:
+        return x.new_empty((shape[0], *shape[2:], shape[1]), dtype=dtype).movedim(-1, 1)
+    return x.new_empty(shape, dtype=dtype)
 
 
 @dataclass(frozen=True)

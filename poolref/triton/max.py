@@ -144,11 +144,17 @@ def max_pool(
     return (y, choice) if choices else (y,)
 
 
-def max_pool_backward(grad: Tensor, choice: Tensor, regions: Window | Adaptive, spatial: tuple[int, ...]) -> Tensor:
+def max_pool_backward(
+    grad: Tensor,
+    choice: Tensor,
+    regions: Window | Adaptive,
+    spatial: tuple[int, ...],
+    channels_last: bool | None = None,
+) -> Tensor:
     """The gradient of the map, (..., *spatial), from that of the output and the taps that `max_pool` gave."""
     n = regions.ndim
     taps = Taps.of(regions, spatial)
-    x_grad = like(choice, spatial, grad.dtype)
+    x_grad = like(choice, spatial, grad.dtype, channels_last)
     target, source, chosen = as_maps(n, x_grad, grad, choice)
     grid, tile, warps = over_inputs(target, taps)
     launch(

@@ -220,9 +220,10 @@ def avg_pool_backward(
     spatial: tuple[int, ...],
     count_include_pad: bool = True,
     divisor: float | None = None,
+    channels_last: bool | None = None,
 ) -> Tensor:
     """The gradient of the map, (..., *spatial), from that of the output."""
-    return _backward(grad, like(grad.unsqueeze(-1), spatial), pyramid, "sum", divisor)
+    return _backward(grad, like(grad.unsqueeze(-1), spatial, channels_last=channels_last), pyramid, "sum", divisor)
 
 
 def _forward(

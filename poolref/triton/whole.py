@@ -287,9 +287,15 @@ def max_pool(x: Tensor, regions: Lined, choices: bool = False, smallest: bool = 
     return _reduce(x, regions, y, "first", smallest=smallest, choice=choice), choice
 
 
-def max_pool_backward(grad: Tensor, choice: Tensor, regions: Lined, spatial: tuple[int, ...]) -> Tensor:
+def max_pool_backward(
+    grad: Tensor,
+    choice: Tensor,
+    regions: Lined,
+    spatial: tuple[int, ...],
+    channels_last: bool | None = None,
+) -> Tensor:
     """The gradient of the map, from that of the output and the cells that `max_pool` chose."""
-    x_grad = like(choice, spatial, grad.dtype)
+    x_grad = like(choice, spatial, grad.dtype, channels_last)
     return _stream(x_grad, grad, x_grad, regions, "first", choice=choice)
 
 
@@ -311,9 +317,10 @@ def avg_pool_backward(
     spatial: tuple[int, ...],
     count_include_pad: bool = True,
     divisor: float | None = None,
+    channels_last: bool | None = None,
 ) -> Tensor:
     """The gradient of the map, from that of the output."""
-    x_grad = like(grad, spatial)
+    x_grad = like(grad, spatial, channels_last=channels_last)
     return _stream(x_grad, grad, x_grad, regions, "sum", divisor)
 
 

@@ -5,7 +5,7 @@ from cases import distinct
 from harness import expect
 
 import poolref.torch.cuda as cuda
-from poolref.regions import Columns, Pyramid, Rows, Running
+from poolref.regions import Adaptive, Columns, Pyramid, Rows, Running, Whole, Window
 from poolref.torch import functional as F
 
 BOXES = torch.tensor([[0, 0.5, 1.0, 12.0, 9.0], [0, -2.0, 3.0, 4.0, 20.0]])
@@ -87,6 +87,17 @@ def main(run=None):
         cuda.on_gpu = lambda x: True
         for what, a in (run or derivatives)(pool, x).items():
             expect(a, expected[what].numpy(), f"{name} {what}", 1e-5)
+    gradients_lie_as_maps_do()
+
+
+def gradients_lie_as_maps_do():
+    """Wherever outputs and their gradients lie: one of a single cell does not tell."""
+    for width in (3, 90):  # of the larger map no byte can say which cell was chosen
+        for regions in (Whole(), Rows(), Window((3, width)), Window(2), Adaptive(1), Pyramid((1,)), Pyramid()):
+            for pool in (F.max_pool, F.avg_pool, F.soft_pool):
+                x = torch.ones(2, 3, width, 5).movedim(-1, 1).requires_grad_()
+                grad = torch.autograd.grad(pool(x, regions).flatten(1).sum(), x)[0]
+                expect(torch.tensor(grad.stride()), x.stride(), f"layout of {pool.__name__} {regions} {width}")
 
 
 def derivatives(pool, x):

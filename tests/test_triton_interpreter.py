@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import poolref.torch.cuda as cuda
-from poolref.regions import Adaptive, Whole, Window
+from poolref.regions import Adaptive, Pyramid, Rows, Whole, Window
 
 FOLDER = Path(__file__).parent / "interpreter"
 OPERATORS = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in ("__main__", "harness"))
@@ -56,6 +56,24 @@ def test_maps_with_more_rows_than_cuda_starts_go_to_torch(monkeypatch):
 def test_each_size_of_region_has_its_kernels(regions, spatial, file):
     served = cuda.triton_function(cuda.MAX, regions, (2, 3, *spatial), "max_pool")
     assert served.__module__ == f"poolref.triton.{file}"
+
+
+def test_which_lines_and_pyramids_go_to_torch(monkeypatch):
+    monkeypatch.setattr(cuda, "KERNELS", True)
+    monkeypatch.setattr(cuda, "on_gpu", lambda x: True)
+    for shape, regions, served in (
+        ((2**16, 2**15 - 1), Whole(), True),
+        ((2**16, 2**15), Whole(), False),  # too many cells to number them in 32 bits
+        ((2**16, 2**15), Rows(), False),
+        ((2**21, 1023), Pyramid(), True),
+        ((2**21, 1024), Pyramid(), False),
+        ((2, 1025), Pyramid(), False),  # rows too long for a program
+        ((9, 9), Pyramid((6, 3, 2, 1)), True),
+        ((9, 9), Pyramid((20, 12)), False),  # too many rows of bins
+        ((9, 9, 9), Pyramid(ndim=3), False),
+    ):
+        x = torch.empty(1, *shape, dtype=torch.half, device="meta")
+        assert cuda.runs_kernels(x, regions, cuda.MAX) == served, (shape, regions)
 
 
 def test_triton_is_not_imported_before_it_is_needed():

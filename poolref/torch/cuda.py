@@ -34,8 +34,9 @@ MOST_COLUMNS = 1024  # of a map below a pyramid
 def runs_kernels(x: Tensor, regions: Regions | None = None, files: Mapping[type[Regions], str] | None = None) -> bool:
     """Whether kernels serve this input: floats of up to 32 bits on a GPU, and kinds of regions that `files` names.
 
-    Maps of windows and bins may have up to 65,535 rows and, side by side in memory, 16 million columns.  Operators with
-    kernels for unrolled windows alone ask without `files`; those that know no regions, without both.
+    Maps of windows and bins may have up to 65,535 rows and, side by side in memory, 16 million columns; others up to
+    2**31 cells; those of pyramids, which have 2 axes and up to 20 rows of bins, 1,024 columns.  Operators with kernels
+    for unrolled windows alone ask without `files`; those that know no regions, without both.
     """
     if not (KERNELS and on_gpu(x) and x.dtype in DTYPES) or in_onnx_export():
         return False
@@ -48,7 +49,7 @@ def runs_kernels(x: Tensor, regions: Regions | None = None, files: Mapping[type[
         few = sum(regions.levels) <= MOST_ROWS and spatial[-1] <= MOST_COLUMNS
         return regions.ndim == 2 and few and prod(spatial) < 2**31
     if not isinstance(regions, Window | Adaptive):
-        return prod(spatial) < 2**31  # cells, which are numbered
+        return prod(spatial) < 2**31
     # Windows are not many more than cells, and may be too large for the map, which is said elsewhere.
     sizes = zip(spatial, regions.output_shape(spatial) if isinstance(regions, Adaptive) else spatial)
     *others, columns = map(max, sizes)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Window
 from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
-from poolref.triton.windows import cell, owner, place, plane, read, store, tap, write
+from poolref.triton.windows import cell, larger, owner, place, plane, read, store, tap, write
 
 
 @triton.jit
@@ -36,33 +36,30 @@ def max_forward(x, y, choice, planes, x_image, x_plane, y_image, y_plane,
     results = ()
     choices = ()
     for r in tl.static_range(ROWS):
-        best = tl.full((BP, BW), float("-inf"), tl.float32)
-        chosen = first_cell(o_depth, 0, P[0], S[0], D[0], BINS) * (KH * KW)
-        chosen += first_cell(o_row, r, P[1], S[1], D[1], BINS) * KW
-        chosen = tl.zeros((BP, BW), tl.int32) + chosen + first_cell(columns, 0, P[2], S[2], D[2], BINS)
+        # The first tap of a region that lies in the map is chosen where all of its cells are -inf.
+        first_column = tl.zeros((BP, BW), tl.int32) + first_cell(columns, 0, P[2], S[2], D[2], BINS)
+        first_row = first_cell(o_depth, 0, P[0], S[0], D[0], BINS) * KH + first_cell(o_row, r, P[1], S[1], D[1], BINS)
         for kd in tl.static_range(KD):
             depth, depth_ok = cell(o_depth, 0, kd, X[0], Y[0], S[0], P[0], D[0], BINS)
             for kh in tl.static_range(KH):
                 row, row_ok = cell(o_row, r, kh, X[1], Y[1], S[1], P[1], D[1], BINS)
                 # The best of one row of the window; the next window may need the same row again.
-                value = tl.full((BP, BW), float("-inf"), tl.float32)
-                which = tl.zeros((BP, BW), tl.int32) + first_cell(columns, 0, P[2], S[2], D[2], BINS)
                 for kw in tl.static_range(KW):
                     v = tap(x_planes, ok, depth, depth_ok, row, row_ok, o_column, kw,
                             X, Y, K, S, P, D, BINS, BP, BW, float("inf") if MIN else float("-inf"))  # fmt: skip
                     v = -v if MIN else v
-                    if CHOICE:
-                        better = (v > value) | (v != v)  # of equal cells the first; NaN wins
-                        value = tl.where(better, v, value)
-                        which = tl.where(better, kw, which)
+                    if kw == 0:
+                        value = v
+                        which = first_column
                     else:
-                        value = tl.maximum(value, v, propagate_nan=tl.PropagateNan.ALL)
-                if CHOICE:
-                    better = (value > best) | (value != value)
-                    best = tl.where(better, value, best)
-                    chosen = tl.where(better, (kd * KH + kh) * KW + which, chosen)
+                        which = tl.where((v > value) | (v != v), kw, which)  # of equal cells the first; NaN wins
+                        value = larger(value, v)
+                if kd + kh == 0:
+                    best = value
+                    chosen = first_row * KW + which
                 else:
-                    best = tl.maximum(best, value, propagate_nan=tl.PropagateNan.ALL)
+                    chosen = tl.where((value > best) | (value != value), (kd * KH + kh) * KW + which, chosen)
+                    best = larger(best, value)
         results = results + (-best if MIN else best,)
         choices = choices + (chosen,)
     y_planes = plane(y, image, first, y_image, y_plane, BP)
@@ -75,7 +72,7 @@ def max_forward(x, y, choice, planes, x_image, x_plane, y_image, y_plane,
 
 @triton.jit
 def first_cell(o0, R: tl.constexpr, P: tl.constexpr, S: tl.constexpr, D: tl.constexpr, BINS: tl.constexpr):
-    """The first tap of a region that lies in the map, chosen where all of its cells are -inf."""
+    """The first tap of a region that lies in the map."""
     if BINS or P == 0:
         return o0 * 0
     else:

@@ -183,23 +183,25 @@ def chosen(x, ok, depth, i_row, i_column, A: tl.constexpr, B: tl.constexpr, X: t
     ONES: tl.constexpr = (1, 1, 1)
     m_row = i_row * S[1] + A - BEFORE[1] + P[1]
     m_column = (i_column + tl.arange(0, BW)[None, :]) * S[2] + B - BEFORE[2] + P[2]
-    first_tap = tl.maximum(P[1] - m_row, 0) * KW  # the first that lies in the map, where all cells are -inf
+    first_row = tl.maximum(P[1] - m_row, 0)  # the first that lies in the map, where all cells are -inf
     first_column = tl.maximum(P[2] - m_column, 0)
-    best = tl.full((BP, BW), float("-inf"), tl.float32)
-    tap_of_best = tl.zeros((BP, BW), tl.int32) + first_tap + first_column
     for kh in tl.static_range(KH):
         row, row_ok = cell(i_row, 0, A + kh, X[1], 1, S[1], BEFORE[1], 1, False)
-        value = tl.full((BP, BW), float("-inf"), tl.float32)  # the best of a row; the next window may need it again
-        which = tl.zeros((BP, BW), tl.int32) + first_column
-        for kw in tl.static_range(KW):
+        for kw in tl.static_range(KW):  # the best of a row; the next window may need it again
             v = tap(x, ok, depth, depth == 0, row, row_ok, i_column, B + kw,
                     X, X, REACH, S, BEFORE, ONES, False, BP, BW, float("-inf"))  # fmt: skip
-            better = (v > value) | (v != v)  # of equal cells the first; NaN wins
-            value = tl.where(better, v, value)
-            which = tl.where(better, kw, which)
-        better = (value > best) | (value != value)
-        best = tl.where(better, value, best)
-        tap_of_best = tl.where(better, kh * KW + which, tap_of_best)
+            if kw == 0:
+                value = v
+                which = tl.zeros((BP, BW), tl.int32) + first_column
+            else:
+                which = tl.where((v > value) | (v != v), kw, which)  # of equal cells the first; NaN wins
+                value = larger(value, v)
+        if kh == 0:
+            best = value
+            tap_of_best = first_row * KW + which
+        else:
+            tap_of_best = tl.where((value > best) | (value != value), kh * KW + which, tap_of_best)
+            best = larger(best, value)
     inside = (m_row >= 0) & (m_row < M[1]) & (m_column >= 0) & (m_column < M[2])
     return tl.where(inside, tap_of_best, -1)
 

@@ -31,7 +31,7 @@ from poolref.triton.means import plain_power, slope_of_cell, slope_of_region, sl
 from poolref.triton.soft import pulled
 
 _KEPT = {"max": 1, "sum": 1, "first": 2, "soft": 3, "gem": 2, "lp": 2, "lse": 4}  # parts of a state, t aside
-MOST_PARTS = 65_535  # of a line, that CUDA starts at once
+MOST_BLOCKS = 65_535  # that CUDA starts along an axis, but for the first
 FULL = 768  # programs that fill a GPU: six for each of an H100's multiprocessors
 
 Lined = Whole | Rows | Columns
@@ -256,7 +256,8 @@ class Lines:
         # Cells that a thread can load at once, of the 16 bytes that are the most; then tiles of many such loads.
         wide = gcd(16 // self.tensor.element_size(), self.cells if self.beside == 1 else self.beside)
         room = 4 * THREADS * max(wide, 4)
-        lines = min(triton.next_power_of_2(self.beside), 16 * wide)
+        lines = max(16 * wide, triton.next_power_of_2(triton.cdiv(self.beside, MOST_BLOCKS)))
+        lines = min(triton.next_power_of_2(self.beside), lines)
         cells = triton.next_power_of_2(self.cells)
         if lines == 1 and joins:  # few lanes, that meet several cells each, are joined more cheaply than many
             cells = min(cells, max(8 * wide, cells // 4))
@@ -451,7 +452,7 @@ def _stream(
     reads = kind not in ("first", "sum")
     tile, blocks, warps, step = lines.tile(joins=reads)
     told = reads and prod(blocks) < FULL and lines.cells > step
-    part = lines.cells if reads and not told else step * triton.cdiv(triton.cdiv(lines.cells, step), MOST_PARTS)
+    part = lines.cells if reads and not told else step * triton.cdiv(lines.cells, step * MOST_BLOCKS)
     states = grad
     if told:
         states = _reduce(x, regions, grad, kind, divisor, final=False, learned=learned, **shaped)

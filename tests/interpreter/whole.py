@@ -2,10 +2,11 @@
 
 import torch
 from cases import FILLS, distinct
-from harness import means, reductions
+from harness import expect, means, reductions
 
 from poolref.regions import Columns, Rows, Whole
 from poolref.triton import whole as kernels
+from poolref.triton.launch import recording
 
 
 def main():
@@ -18,6 +19,15 @@ def main():
         reductions(kernels, (60, 70), Whole())
         means(kernels, (40, 64), Whole(), planes=1)
     kernels.FULL = full
+    most, kernels.MOST_BLOCKS = kernels.MOST_BLOCKS, 2  # for which many cells are too many
+    reductions(kernels, (40, 64), Whole())
+    reductions(kernels, (3, 70), Columns())
+    kernels.MOST_BLOCKS = most
+    with recording() as launches:
+        kernels.avg_pool_backward(torch.empty(1, 256, 1, 1, device="meta"), Whole(), (1500, 1500), channels_last=True)
+        kernels.avg_pool(torch.empty(1, 1, 3, 2_000_001, device="meta"), Columns())
+    for _, grid, *_ in launches:
+        expect(torch.tensor(max(grid[1:]) <= 65_535), True, f"grid {grid}")
     for shape, regions in (((7,), Whole(1)), ((3, 2, 4), Whole(3)), ((1, 1), Whole()), ((16, 17), Whole())):
         reductions(kernels, shape, regions)
     for name in ("ties", "nan and infs", "both infs", "half minus inf", "huge", "wide"):

@@ -170,9 +170,12 @@ def multiplier(
 ) -> dict:
     """What a sum is multiplied by: one factor where all regions have equally many cells, else 1 over their counts."""
     if divisor is None and not taps.bins:
-        window = regions if isinstance(regions, Window) else Window(taps.kernel[3 - regions.ndim :])
-        sizes = window.padded_sizes(spatial) if padded else [[*map(len, axis)] for axis in window.spans(spatial)]
-        if all(set(axis) == {k} for axis, k in zip(sizes, window.kernel_size)):
+        # The first window lacks most at the start of the map, the last one at its end.
+        of_axes = (of_axis[3 - regions.ndim :] for of_axis in (taps.kernel, taps.stride, taps.padding, taps.dilation))
+        lacking = 0
+        for n, o, k, s, p, d in zip(spatial, regions.output_shape(spatial), *of_axes):
+            lacking = max(lacking, 0 if padded else p, (o - 1) * s + d * (k - 1) + 1 - n - p * (1 + padded))
+        if not lacking:
             divisor = prod(taps.kernel)
     counted = divisor is None
     return {"factor": 1.0 if counted else 1.0 / divisor, "COUNT": counted}

@@ -189,7 +189,7 @@ class Gpu:
         run.call()
         ahead = time.perf_counter() - start
         torch.cuda.synchronize()
-        cycles = int(min(2 * ahead + 5e-5, 5e-3) * 2e9)
+        cycles = int(min(2 * ahead + 5e-5, 5e-2) * 2e9)
         repeat = max(10, min(200, int(0.04 / (time.perf_counter() - start + 1e-4))))
         events = [[torch.cuda.Event(enable_timing=True) for _ in range(2)] for _ in range(repeat)]
         for before, after in events:

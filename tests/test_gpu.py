@@ -29,7 +29,8 @@ os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # eight processes w
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
 EXACT = TOLERANCE | {"float64": 1e-12}  # of the largest magnitude
 FILES = {file.stem for file in (ROOT / "tests" / "interpreter").glob("*.py")} - {"__main__", "harness"}
-CHECKS = sorted(FILES, key=lambda name: (name not in ("whole", "large", "blur", "pyramid"), name))  # those that take longest first
+LONG = ("whole", "large", "blur", "pyramid")  # those that compile most come first
+CHECKS = sorted(FILES, key=lambda name: (name not in LONG, name))
 TINY = [StandIn().shrunk(case) for case in WORK if case.dtype != "bfloat16"]
 
 

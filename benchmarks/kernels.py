@@ -35,6 +35,7 @@ from poolref.triton import blur as blur_kernels
 from poolref.triton import center as center_kernels
 from poolref.triton import corner as corner_kernels
 from poolref.triton import gem as gem_kernels
+from poolref.triton import large as large_kernels
 from poolref.triton import lp as lp_kernels
 from poolref.triton import lse as lse_kernels
 from poolref.triton import max as max_kernels
@@ -81,6 +82,8 @@ NARROW = {
     "whole_forward": "narrow stores: one value for each line, or what several programs keep of it",
     "whole_join": "narrow loads and stores: a few values for each line",
     "whole_backward": "narrow loads: it reads one value for each line",
+    "large_forward": "narrow: one value for each region of many cells, and windows that start at every cell",
+    "large_backward": "narrow loads: one value for each region of many cells, and regions that start at every cell",
     "strip_sums": "narrow stores: one value for each row and column of a tile",
     "strip_spread": "narrow loads: it reads one value for each row and column of a tile",
     "pyramid_forward": "narrow stores: one value for each bin",
@@ -171,11 +174,15 @@ WINDOWS = (
 
 FILTERS = ((K3S2P1, STEM), (Window(5, 2, 2), STEM))  # the cells that a filter of 3 or 5 reads
 
+# The largest windows that are unrolled, see poolref.torch.cuda.
+K4S1P2, K5S1P2, K7S1P3 = Window(4, 1, 2), Window(5, 1, 2), Window(7, 1, 3)
+BINS, OVERLAP = (Adaptive(7), STEM), (Window(9, 1, 4), STEM)  # more cells than are unrolled
+
 CALLS: dict[str, tuple[Callable, tuple]] = {
-    "max": (lambda x, grad, regions: max_kernels.max_pool(x, regions), WINDOWS),
-    "max training": (partial(_max_training, max_kernels), WINDOWS),
-    "average": (partial(_average_training, average_kernels), WINDOWS),
-    "soft": (partial(_from_map, soft_kernels.soft_pool, soft_kernels.soft_pool_backward), WINDOWS),
+    "max": (lambda x, grad, regions: max_kernels.max_pool(x, regions), (*WINDOWS, (K7S1P3, STEM))),
+    "max training": (partial(_max_training, max_kernels), (*WINDOWS, (K4S1P2, STEM))),
+    "average": (partial(_average_training, average_kernels), (*WINDOWS, (K5S1P2, STEM))),
+    "soft": (partial(_from_map, soft_kernels.soft_pool, soft_kernels.soft_pool_backward), (*WINDOWS, (K4S1P2, STEM))),
     "blur": (_blur_training, FILTERS),
     "max blur": (_max_blur_training, FILTERS),
     "running": (_running_training, ((UP, HEADS[0]), (Running("left"), HEADS[0]), (UP, HEADS[1]))),
@@ -186,7 +193,7 @@ CALLS: dict[str, tuple[Callable, tuple]] = {
     "center": (lambda x, grad, regions: center_kernels.center_pool(x, x), ((Rows(), HEADS[0]), (Rows(), HEADS[1]))),
     "center training": (_center_training, ((Rows(), HEADS[0]), (Rows(), HEADS[1]))),
     "roi align": (_align_training, ((Adaptive(7), (4, 256, 50, 68)),)),
-    "gem": (partial(_gem_training, gem_kernels), ((K2S2, STEM), (K3S2P1, STEM))),
+    "gem": (partial(_gem_training, gem_kernels), ((K2S2, STEM), (K3S2P1, STEM), (K4S1P2, STEM))),
     "lp": (
         partial(_from_map, partial(lp_kernels.lp_pool, p=2), partial(lp_kernels.lp_pool_backward, p=2)),
         ((K2S2, STEM), (K3S1P1, STEM)),
@@ -197,6 +204,11 @@ CALLS: dict[str, tuple[Callable, tuple]] = {
         ),
         ((K2S2, STEM), (K3S2P1, STEM)),
     ),
+    "large max": (lambda x, grad, regions: large_kernels.max_pool(x, regions), (BINS, OVERLAP)),
+    "large max training": (partial(_max_training, large_kernels), (BINS, OVERLAP)),
+    "large average": (partial(_average_training, large_kernels), (BINS, OVERLAP)),
+    "large soft": (partial(_from_map, large_kernels.soft_pool, large_kernels.soft_pool_backward), (BINS,)),
+    "large gem": (partial(_gem_training, large_kernels), (BINS,)),
     "global max": (lambda x, grad, regions: whole_kernels.max_pool(x, regions), ((Whole(), STEM), (Rows(), STEM))),
     "global max training": (partial(_max_training, whole_kernels), ((Whole(), STEM), (Whole(), LAST))),
     "global average": (

@@ -41,21 +41,23 @@ def test_maps_with_more_rows_than_cuda_starts_go_to_torch(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("regions", "spatial", "file"),
+    ("regions", "spatial", "files"),
     [
-        (Window(8), (20, 20), "max"),
-        (Window(9), (20, 20), "large"),
-        (Window(2, 9), (20, 20), "large"),  # a step of the stride has too many cells for a backward that unrolls them
-        (Adaptive(3), (20, 20), "max"),
-        (Adaptive(2), (20, 20), "large"),
-        (Adaptive(60), (7, 7), "large"),  # so many bins hold one cell
-        (Adaptive(1), (20, 20), "whole"),
-        (Whole(), (20, 20), "whole"),
+        (Window(4), (20, 20), ("max", "max")),
+        (Window(7), (20, 20), ("max", "large")),
+        (Window(8), (20, 20), ("large", "large")),
+        (Window(2, 8), (20, 20), ("large", "large")),  # a step of the stride has as many cells as a window of 8
+        (Adaptive(6), (20, 20), ("max", "max")),
+        (Adaptive(2), (20, 20), ("large", "large")),
+        (Adaptive(60), (7, 7), ("large", "large")),  # so many bins hold one cell
+        (Adaptive(1), (20, 20), ("whole", "whole")),
+        (Whole(), (20, 20), ("whole", "whole")),
     ],
 )
-def test_each_size_of_region_has_its_kernels(regions, spatial, file):
-    served = cuda.triton_function(cuda.MAX, regions, (2, 3, *spatial), "max_pool")
-    assert served.__module__ == f"poolref.triton.{file}"
+def test_each_size_of_region_has_its_kernels(regions, spatial, files):
+    for name, file in zip(("max_pool", "max_pool_backward"), files):
+        served = cuda.triton_function(cuda.MAX, regions, (2, 3, *spatial), name)
+        assert served.__module__ == f"poolref.triton.{file}"
 
 
 def test_which_lines_and_pyramids_go_to_torch(monkeypatch):

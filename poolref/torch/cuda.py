@@ -25,7 +25,9 @@ from poolref.torch.sweeps import empty_like
 
 KERNELS = os.environ.get("POOLREF_KERNELS") != "off" and find_spec("triton") is not None
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-MOST_CELLS = 64  # of a window or bin: its taps are unrolled in a kernel
+# How many cells of a region a kernel unrolls, forward and backward; with more it would run out of registers.
+UNROLLED = {"max": (49, 16), "average": (25, 25), "blur": (25, 25)}
+UNROLLED |= dict.fromkeys(("soft", "gem", "lp", "lse"), (16, 16))
 MOST_BLOCKS = 65_535  # of rows, and of columns, that CUDA starts at once
 MOST_ROWS = 20  # of bins of all levels of a pyramid
 MOST_COLUMNS = 1024  # of a map below a pyramid
@@ -55,20 +57,20 @@ def runs_kernels(x: Tensor, regions: Regions | None = None, files: Mapping[type[
     *others, columns = map(max, sizes)
     if max(others, default=0) > MOST_BLOCKS or columns > MOST_BLOCKS * (256 if x.stride(-1) == 1 else 1):
         return False
-    return files is not None or _unrolls(regions, spatial)
+    return files is not None or _unrolls(regions, spatial, UNROLLED["blur"][0])
 
 
-def _unrolls(regions: Window | Adaptive, spatial: Sequence[int]) -> bool:
-    """Whether kernels may unroll what a region reads, and the regions that a cell, or a step of the stride, lies in."""
+def _unrolls(regions: Window | Adaptive, spatial: Sequence[int], most: int) -> bool:
+    """Whether a region, the regions that a cell lies in, and a step of the stride have so few cells."""
     if isinstance(regions, Window):
-        return max(prod(regions.kernel_size), prod(regions.stride)) <= MOST_CELLS
+        return max(prod(regions.kernel_size), prod(regions.stride)) <= most
     holders = Adaptive(tuple(spatial)).longest(regions.output_shape(spatial))  # the bins that hold one cell
-    return max(prod(regions.longest(spatial)), prod(holders)) <= MOST_CELLS
+    return max(prod(regions.longest(spatial)), prod(holders)) <= most
 
 
 def on_gpu(x: Tensor) -> bool:
-    """Whether `x` is on a CUDA device."""
-    return x.is_cuda
+    """Whether `x` is on a CUDA device.  torch calls AMD's so too, for which the kernels are not written."""
+    return x.is_cuda and torch.version.hip is None
 
 
 def triton_function(files: Mapping[type[Regions], str], regions: Regions, shape: Sequence[int], name: str) -> Callable:
@@ -78,7 +80,7 @@ def triton_function(files: Mapping[type[Regions], str], regions: Regions, shape:
     if isinstance(regions, Window | Adaptive):
         if isinstance(regions, Adaptive) and prod(regions.output_shape(spatial)) == 1:
             file = files[Whole]
-        elif not _unrolls(regions, spatial):
+        elif not _unrolls(regions, spatial, UNROLLED[file][name.endswith("backward")]):
             file = "large"
     return _imported(file, name)
 

@@ -143,7 +143,9 @@ def mean_kernel(
 
     def over_regions(x: Tensor, regions: Regions, t: float | Tensor, *constants: float) -> Tensor:
         number = None if isinstance(t, Tensor) else float(t)
-        t = torch.as_tensor(t, dtype=widen(x[:0]).dtype, device=x.device)
+        dtype = widen(x[:0]).dtype
+        # Filled on the device: a copy from the host would make it wait for the GPU.
+        t = t.to(x.device, dtype) if number is None else torch.full((), number, dtype=dtype, device=x.device)
         if in_onnx_export():
             return exact(x, t, regions, number, constants)
         if not runs_kernels(x, regions, triton):

@@ -131,7 +131,7 @@ def avg_pool(
     taps = Taps.of(regions, spatial)
     y = like(x, regions.output_shape(spatial))
     source, target = as_maps(n, x, y)
-    grid, tile, warps = over_outputs(source, target, taps)
+    grid, tile, warps = over_outputs(source, target, taps, values=4 if taps.bins else 8)
     launch(
         average_forward, grid, x.device, warps,
         x=source.tensor, y=y, planes=source.planes,

@@ -14,7 +14,7 @@ import triton.language as tl
 
 from poolref.triton.means import exponent, kept, level, lowered, raised, raised_minus_1
 from poolref.triton.means import power as to_power
-from poolref.triton.soft import below
+from poolref.triton.soft import below, exp
 
 LAST = tl.constexpr(2147483647)  # a number behind those of all cells
 
@@ -37,9 +37,9 @@ def nothing(zeros, number, KIND: tl.constexpr, LEARNED: tl.constexpr):
 
 
 @triton.jit
-def meet(state, values, there, number, STEP: tl.constexpr, t, eps, KIND: tl.constexpr, POWER: tl.constexpr,
+def meet(state, values, numbers, there, t, eps, KIND: tl.constexpr, POWER: tl.constexpr,
          LEARNED: tl.constexpr):  # fmt: skip
-    """The state after more cells, the numbers of which are `number`, `number + STEP` and so on, as far as `there`."""
+    """The state after more cells: tuples of their values, their numbers, and whether they are there."""
     U: tl.constexpr = len(values)
     if KIND == "sum":
         total = state[0]
@@ -52,7 +52,7 @@ def meet(state, values, there, number, STEP: tl.constexpr, t, eps, KIND: tl.cons
         for u in tl.static_range(U):
             better = (values[u] > best) | ((values[u] != values[u]) & (best == best))  # of equal cells the first
             best = tl.where(better, values[u], best)
-            which = tl.where(better, number + u * STEP, which)
+            which = tl.where(better, numbers[u], which)
         return best, which
     else:
         counted = ()
@@ -60,7 +60,7 @@ def meet(state, values, there, number, STEP: tl.constexpr, t, eps, KIND: tl.cons
         for u in tl.static_range(U):
             v = values[u]
             if KIND == "gem" or KIND == "lp":
-                v = tl.where(there, kept(v, eps, KIND), 0.0)
+                v = tl.where(there[u], kept(v, eps, KIND), 0.0)
             counted = counted + (v,)
             largest = tl.maximum(largest, v, propagate_nan=tl.PropagateNan.ALL)
         if KIND == "max":
@@ -72,7 +72,7 @@ def meet(state, values, there, number, STEP: tl.constexpr, t, eps, KIND: tl.cons
                 gaps = state[2]
                 for u in tl.static_range(U):
                     gap = below(counted[u], largest)
-                    e = tl.where(there, tl.exp(gap), 0.0)
+                    e = tl.where(there[u], exp(gap), 0.0)
                     total += e
                     gaps += e * gap
                 return largest, total, gaps
@@ -81,11 +81,11 @@ def meet(state, values, there, number, STEP: tl.constexpr, t, eps, KIND: tl.cons
                 met = state[3] if KIND == "lse" else total
                 weighted = state[len(state) - 1]
                 for u in tl.static_range(U):
-                    f = tl.where(there, raised(counted[u], largest, t, POWER, KIND), 0.0)
+                    f = tl.where(there[u], raised(counted[u], largest, t, POWER, KIND), 0.0)
                     total += f
                     if KIND == "lse":
-                        excess += tl.where(there, raised_minus_1(counted[u], largest, t), 0.0)
-                        met += tl.where(there, 1.0, 0.0)
+                        excess += tl.where(there[u], raised_minus_1(counted[u], largest, t), 0.0)
+                        met += tl.where(there[u], 1.0, 0.0)
                     if LEARNED:
                         weighted += f * tl.maximum(level(counted[u], largest, KIND), -1e30)  # -inf * 0 is NaN
                 more = (weighted,) if LEARNED else ()
@@ -97,7 +97,7 @@ def rescaled(state, largest, t, KIND: tl.constexpr, POWER: tl.constexpr, LEARNED
     """The state, measured from another largest cell."""
     if KIND == "soft":
         gap = below(state[0], largest)
-        ratio = tl.exp(gap)
+        ratio = exp(gap)
         return largest, state[1] * ratio, (state[2] + state[1] * gap) * ratio
     else:
         if POWER > 0:

@@ -67,8 +67,7 @@ def walked(x, ok, o_depth, o_row, columns, t, eps, X: tl.constexpr, Y: tl.conste
             values = values + (-v if MIN else v,)
             present = present + (there,)
             numbers = numbers + ((in_depth * KH + in_row) * KW + in_column,)
-        for u in tl.static_range(U):
-            state = meet(state, (values[u],), present[u], numbers[u], 0, t, eps, KIND, POWER, LEARNED)
+        state = meet(state, values, numbers, present, t, eps, KIND, POWER, LEARNED)
     return join(state, t, KIND, POWER, LEARNED)
 
 
@@ -360,7 +359,7 @@ def _spread(
     x, grad = (x_grad if x is None else x), (top if grad is None else grad)
     source, target, given, tops, numbers = as_maps(n, x, x_grad, grad, top, of_planes(kind, x, n, t))
     holders = tuple((k - 1) * d // s + 1 for k, d, s in zip(taps.kernel, taps.dilation, taps.stride))
-    grid, tile, warps = tiles(target, target.sizes, 1, x_grad.element_size())
+    grid, tile, warps = tiles(target, target.sizes, 1, x_grad.element_size(), 4 if taps.bins else 8)
     del tile["ROWS"]
     launch(
         large_backward, grid, x_grad.device, warps,

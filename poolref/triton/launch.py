@@ -180,9 +180,9 @@ def over_outputs(x: Maps, y: Maps, taps: Taps, values: int = 8) -> tuple[tuple[i
     not so few that it would read less than 16 bytes at a time.
     """
     size, overlap = x.tensor.element_size(), taps.kernel[1] > taps.stride[1]
-    rows = 4 if overlap else 2  # rows that windows share are read once
-    rows = 1 if taps.bins or taps.kernel[0] > 1 else min(rows, y.sizes[1])
     side_by_side = taps.stride[2] == x.strides[2] == 1 and x.strides[1] * size % 16 == 0 and not taps.bins
+    rows = 4 if overlap else 2  # rows that windows share are read once
+    rows = 1 if taps.bins or taps.kernel[0] > 1 or (values < 8 and _crowded(taps)) else min(rows, y.sizes[1])
     values = 8 if x.channels_last or side_by_side or not overlap else values
     return tiles(y, y.sizes, rows, size, values)
 
@@ -190,8 +190,13 @@ def over_outputs(x: Maps, y: Maps, taps: Taps, values: int = 8) -> tuple[tuple[i
 def over_inputs(x: Maps, taps: Taps, values: int = 8) -> tuple[tuple[int, ...], dict, int]:
     """Grid, tile and warps of a kernel whose programs own inputs, in steps of the stride."""
     steps = tuple(-(-n // s) for n, s in zip(x.sizes, taps.stride))
-    rows = 1 if taps.bins or taps.kernel[0] > 1 or prod(taps.stride) > 4 else min(2, steps[1])
+    rows = 1 if taps.bins or taps.kernel[0] > 1 or prod(taps.stride) > 4 or _crowded(taps) else min(2, steps[1])
     return tiles(x, steps, rows, x.tensor.element_size(), values)
+
+
+def _crowded(taps: Taps) -> bool:
+    """Whether each cell is a part of so much that a thread can hardly keep it for several rows."""
+    return prod(taps.stride) == 1 and prod(taps.kernel) > 9
 
 
 def tiles(maps: Maps, sizes: Sequence[int], rows: int, size: int, values: int = 8) -> tuple[tuple[int, ...], dict, int]:

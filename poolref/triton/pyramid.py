@@ -110,11 +110,15 @@ def pyramid_forward(x, y, choice, planes, x_image, x_plane, factor, X: tl.conste
         state = nothing(tl.zeros((BP, 1, BW), tl.float32), EDGES[s] * WIDTH + numbers, KIND, False)
         for row in range(EDGES[s], EDGES[s + 1], U):
             values = ()  # all are loaded before the first is used, so that many loads are under way at once
+            cells = ()
+            present = ()
             for u in tl.static_range(U):
                 there = ok & (row + u < EDGES[s + 1]) & (columns < WIDTH)
                 v = tl.load(x + (start + cell(row + u, columns, X)), there, FILL).to(tl.float32)
                 values = values + (-v if MIN else v,)
-            state = meet(state, values, True, row * WIDTH + numbers, WIDTH, 0, 0, KIND, 0, False)
+                cells = cells + ((row + u) * WIDTH + numbers,)
+                present = present + (there,)
+            state = meet(state, values, cells, present, 0, 0, KIND, 0, False)
         segments = segments + (state,)
     for level in tl.static_range(DEPTH):
         write_level(y, choice, segments, plane, ok, factor, LEVELS[level], STARTS[level], STARTS[DEPTH],

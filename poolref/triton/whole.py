@@ -52,15 +52,20 @@ def of_line(x, tile, ok, first, t, eps, R: tl.constexpr, PART: tl.constexpr, CEL
     state = nothing(zeros, tl.zeros((BP, BR, BB), tl.int32) + first + lane, KIND, LEARNED)
     for number in range(0, cells // (U * BR) * (U * BR), U * BR):
         values = ()  # all are loaded before the first is used, so that many loads are under way at once
+        numbers = ()
+        there = ()
         for u in tl.static_range(U):
             v = tl.load(x + (tile + u * BR * CELL), ok, FILL).to(tl.float32)
             values = values + (-v if MIN else v,)
-        state = meet(state, values, True, first + number + lane, BR, t, eps, KIND, POWER, LEARNED)
+            numbers = numbers + (first + number + u * BR + lane,)
+            there = there + (True,)
+        state = meet(state, values, numbers, there, t, eps, KIND, POWER, LEARNED)
         x += U * BR * CELL
     for number in range(cells // (U * BR) * (U * BR), cells, BR):
-        there = number + lane < cells
-        v = tl.load(x + tile, ok & there, FILL).to(tl.float32)
-        state = meet(state, (-v if MIN else v,), there, first + number + lane, BR, t, eps, KIND, POWER, LEARNED)
+        inside = number + lane < cells
+        v = tl.load(x + tile, ok & inside, FILL).to(tl.float32)
+        v = -v if MIN else v
+        state = meet(state, (v,), (first + number + lane,), (inside,), t, eps, KIND, POWER, LEARNED)
         x += BR * CELL
     return join(state, t, KIND, POWER, LEARNED)
 
@@ -481,7 +486,8 @@ def _number(t: float | Tensor, x: Tensor, regions: Lined, kind: str, power: int)
     """The number that shapes a mean, for every line."""
     if power or kind not in ("gem", "lp", "lse"):
         return x  # which no kernel reads
-    t = torch.as_tensor(t, dtype=torch.float32, device=x.device)
+    if not isinstance(t, Tensor):
+        t = torch.full((), t, dtype=torch.float32, device=x.device)
     n = regions.ndim
     return _laid(t.expand(*x.shape[: x.ndim - n], *[1] * n).expand(*x.shape[: x.ndim - n], *_pooled(x, regions)), x, n)
 

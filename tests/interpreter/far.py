@@ -5,7 +5,7 @@ import torch
 from harness import expect
 
 import poolref.numpy as reference
-from poolref.regions import Columns, Pyramid, Rows, Running, Whole, Window
+from poolref.regions import Adaptive, Columns, Pyramid, Rows, Running, Whole, Window
 from poolref.triton import average, center, corner, max, pyramid, soft, strip, whole
 
 STEP = 2**29  # from one index to the next; four steps need 64 bits
@@ -67,3 +67,11 @@ def main():
                 expect(kernels.soft_pool(x, regions), reference.soft_pool(exact, regions), f"soft {where}", 8e-3)
                 expected = reference.soft_pool_backward(exact_grad, exact, regions)
                 expect(kernels.soft_pool_backward(grad, x, regions), expected, f"soft backward {where}", 8e-3)
+
+    # So many bins that their number times that of the cells needs 64 bits.
+    regions = Adaptive(33_001, ndim=1)
+    x, grad = (torch.arange(n).remainder(11).float().view(1, 1, n) for n in (66_000, 33_001))
+    y, choice = max.max_pool(x, regions, choices=True)
+    expect(y, reference.max_pool(x.numpy(), regions), "max of many bins")
+    expected = reference.max_pool_backward(grad.numpy(), x.numpy(), regions)
+    expect(max.max_pool_backward(grad, choice, regions, (66_000,)), expected, "max backward of many bins")

@@ -175,14 +175,14 @@ WINDOWS = (
 FILTERS = ((K3S2P1, STEM), (Window(5, 2, 2), STEM))  # the cells that a filter of 3 or 5 reads
 
 # The largest windows that are unrolled, see poolref.torch.cuda.
-K4S1P2, K5S1P2, K7S1P3 = Window(4, 1, 2), Window(5, 1, 2), Window(7, 1, 3)
+K3X5, K5S1P2, K7S1P3 = Window((3, 5), 1, (1, 2)), Window(5, 1, 2), Window(7, 1, 3)
 BINS, OVERLAP = (Adaptive(7), STEM), (Window(9, 1, 4), STEM)  # more cells than are unrolled
 
 CALLS: dict[str, tuple[Callable, tuple]] = {
     "max": (lambda x, grad, regions: max_kernels.max_pool(x, regions), (*WINDOWS, (K7S1P3, STEM))),
-    "max training": (partial(_max_training, max_kernels), (*WINDOWS, (K4S1P2, STEM))),
+    "max training": (partial(_max_training, max_kernels), (*WINDOWS, (K3X5, STEM))),
     "average": (partial(_average_training, average_kernels), (*WINDOWS, (K5S1P2, STEM))),
-    "soft": (partial(_from_map, soft_kernels.soft_pool, soft_kernels.soft_pool_backward), (*WINDOWS, (K4S1P2, STEM))),
+    "soft": (partial(_from_map, soft_kernels.soft_pool, soft_kernels.soft_pool_backward), (*WINDOWS, (K3X5, STEM))),
     "blur": (_blur_training, FILTERS),
     "max blur": (_max_blur_training, FILTERS),
     "running": (_running_training, ((UP, HEADS[0]), (Running("left"), HEADS[0]), (UP, HEADS[1]))),
@@ -193,7 +193,7 @@ CALLS: dict[str, tuple[Callable, tuple]] = {
     "center": (lambda x, grad, regions: center_kernels.center_pool(x, x), ((Rows(), HEADS[0]), (Rows(), HEADS[1]))),
     "center training": (_center_training, ((Rows(), HEADS[0]), (Rows(), HEADS[1]))),
     "roi align": (_align_training, ((Adaptive(7), (4, 256, 50, 68)),)),
-    "gem": (partial(_gem_training, gem_kernels), ((K2S2, STEM), (K3S2P1, STEM), (K4S1P2, STEM))),
+    "gem": (partial(_gem_training, gem_kernels), ((K2S2, STEM), (K3S2P1, STEM), (K3X5, STEM))),
     "lp": (
         partial(_from_map, partial(lp_kernels.lp_pool, p=2), partial(lp_kernels.lp_pool_backward, p=2)),
         ((K2S2, STEM), (K3S1P1, STEM)),

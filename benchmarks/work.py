@@ -122,8 +122,12 @@ WORK: tuple[Row, ...] = (
 def label(regions: Regions) -> str:
     """The short name of regions, such as k3s2p1."""
     match regions:
-        case Window(kernel_size=(k, *_), stride=(s, *_), padding=(p, *_)):
-            return f"k{k}s{s}" + (f"p{p}" if p else "") + (f" {regions.ndim}d" if regions.ndim != 2 else "")
+        case Window():
+            k, s, p = (
+                "x".join(map(str, of_axes if len(set(of_axes)) > 1 else of_axes[:1]))
+                for of_axes in (regions.kernel_size, regions.stride, regions.padding)
+            )
+            return f"k{k}s{s}" + (f"p{p}" if p != "0" else "") + (f" {regions.ndim}d" if regions.ndim != 2 else "")
         case Adaptive(output_size=(o, _)):
             return f"adaptive {o}"
         case Whole():

@@ -28,12 +28,12 @@ def test_kernels_compute_what_the_numpy_column_does(operator):
 def test_maps_with_more_rows_than_cuda_starts_go_to_torch(monkeypatch):
     monkeypatch.setattr(cuda, "KERNELS", True)
     monkeypatch.setattr(cuda, "on_gpu", lambda x: True)
-    most = 65_535
+    most = 65_534
     for shape, served in (
         ((most, 2), True),
         ((most + 1, 2), False),
         ((2, most + 1), True),
-        ((2, 256 * most + 1), False),
+        ((2, 256 * (most + 1)), False),
     ):
         assert cuda.runs_kernels(torch.empty(1, *shape, dtype=torch.half), Window(2)) == served
     columns_apart = torch.empty(1, most + 1, 2).transpose(1, 2)

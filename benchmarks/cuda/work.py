@@ -186,7 +186,9 @@ WORK: tuple[Case, ...] = (
     *cases("max average soft", [Whole(), K3S1P1], LAST),
     *cases("max average soft", [Adaptive(7), K3S2P1], FEW),
     *cases("max average soft", [K3S2P1], ODD),
-    *cases("max average soft", [K7S1P3], STEM, directions=("forward",)),
+    *cases("max average soft", [K7S1P3], STEM),
+    *cases("max", [Window(5, 1, 2)], (32, 512, 20, 20)),
+    *cases("max average soft", [Adaptive(7)], LARGE),  # bins of 256 cells
     *cases("gem", [Whole()], LAST),
     *cases("gem lse", [Whole()], (32, 2048, 32, 32)),
     *cases("corner", [None], SCANNED, corner="bottom_right"),

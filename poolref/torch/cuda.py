@@ -36,9 +36,9 @@ MOST_COLUMNS = 1024  # of a map below a pyramid
 def runs_kernels(x: Tensor, regions: Regions | None = None, files: Mapping[type[Regions], str] | None = None) -> bool:
     """Whether kernels serve this input: floats of up to 32 bits on a GPU, and kinds of regions that `files` names.
 
-    Maps of windows and bins may have up to 65,535 rows and, side by side in memory, 16 million columns; others up to
-    2**31 cells; those of pyramids, which have 2 axes and up to 20 rows of bins, 1,024 columns.  Operators with kernels
-    for unrolled windows alone ask without `files`; those that know no regions, without both.
+    Maps have fewer than 2**31 cells; those of windows and bins fewer than 65,535 rows and, side by side in memory, 16
+    million columns; those of pyramids, which have 2 axes and up to 20 rows of bins, up to 1,024 columns.  Operators
+    with kernels for unrolled windows alone ask without `files`; those that know no regions, without both.
     """
     if not (KERNELS and on_gpu(x) and x.dtype in DTYPES) or in_onnx_export():
         return False
@@ -47,15 +47,16 @@ def runs_kernels(x: Tensor, regions: Regions | None = None, files: Mapping[type[
     if regions is None:
         return True
     spatial = x.shape[x.ndim - regions.ndim :]
+    if prod(spatial) >= 2**31:
+        return False
     if isinstance(regions, Pyramid):
-        few = sum(regions.levels) <= MOST_ROWS and spatial[-1] <= MOST_COLUMNS
-        return regions.ndim == 2 and few and prod(spatial) < 2**31
+        return regions.ndim == 2 and sum(regions.levels) <= MOST_ROWS and spatial[-1] <= MOST_COLUMNS
     if not isinstance(regions, Window | Adaptive):
-        return prod(spatial) < 2**31
-    # Windows are not many more than cells, and may be too large for the map, which is said elsewhere.
+        return True
+    # Windows are at most one more than cells.  They may be too large for the map, which is said elsewhere.
     sizes = zip(spatial, regions.output_shape(spatial) if isinstance(regions, Adaptive) else spatial)
     *others, columns = map(max, sizes)
-    if max(others, default=0) > MOST_BLOCKS or columns > MOST_BLOCKS * (256 if x.stride(-1) == 1 else 1):
+    if max(others, default=0) >= MOST_BLOCKS or columns >= MOST_BLOCKS * (256 if x.stride(-1) == 1 else 1):
         return False
     return files is not None or _unrolls(regions, spatial, UNROLLED["blur"][0])
 
@@ -80,7 +81,7 @@ def triton_function(files: Mapping[type[Regions], str], regions: Regions, shape:
     if isinstance(regions, Window | Adaptive):
         if isinstance(regions, Adaptive) and prod(regions.output_shape(spatial)) == 1:
             file = files[Whole]
-        elif not _unrolls(regions, spatial, UNROLLED[file][name.endswith("backward")]):
+        elif not _unrolls(regions, spatial, UNROLLED[file]["backward" in name]):
             file = "large"
     return _imported(file, name)
 

@@ -17,10 +17,10 @@ To add an operator, write what it computes, what its backward computes, and the 
 
 The two schemas say the rest by names, see :func:`operator`; what the backward takes is what is saved.
 
-Where a Triton kernel serves an operator only on CUDA tensors, `run` imports it, and the operator is called where
-:func:`poolref.torch.cuda.runs_kernels` allows it; `max_windows` in that file is an example.  SoftPool, the p-norm and
-the means are operators on all devices already.  For a CUDA kernel of these it is enough to name its file in `triton` of
-:func:`poolref.torch.kernels.kernel` or :func:`poolref.torch.means.mean_kernel`.
+Where a Triton kernel serves an operator only on CUDA tensors, `run` gets it from :mod:`poolref.torch.cuda`, and the
+operator is called where `runs_kernels` of that file allows it; `max_windows` there is an example.  SoftPool, the p-norm
+and the means are operators on all devices already.  For a CUDA kernel of these it is enough to name its file in
+`triton` of :func:`poolref.torch.kernels.kernel` or :func:`poolref.torch.means.mean_kernel`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from torch import Tensor
 from poolref.regions import Columns, Rows
 from poolref.triton import whole
 from poolref.triton.corner import exceeds
-from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
+from poolref.triton.launch import THREADS, Maps, as_maps, cdiv, launch, layouts, like, power_of_2
 from poolref.triton.strip import tile_at
 from poolref.triton.windows import larger, place
 
@@ -170,12 +170,12 @@ def _index_type(cells: int) -> torch.dtype:
 
 def _tile(maps: Maps) -> tuple[dict, int, int]:
     """Tile, programs and warps: 16 bytes for each thread, four times."""
-    _, height, width = (triton.next_power_of_2(n) for n in maps.sizes)
+    _, height, width = (power_of_2(n) for n in maps.sizes)
     cells = max(4 * THREADS * 16 // maps.tensor.element_size(), width)
     rows = min(height, cells // width)
     planes = cells // (width * rows)
     while planes > max(1, min(maps.planes, maps.together // 4)):
         planes //= 2
     warps = max(1, planes * rows * width * maps.tensor.element_size() // (16 * THREADS))
-    blocks = maps.images * triton.cdiv(maps.planes, planes)
+    blocks = maps.images * cdiv(maps.planes, planes)
     return {"U": min(4, height // rows), "BP": planes, "BH": rows, "BW": width}, blocks, warps

@@ -23,7 +23,7 @@ import triton.language as tl
 from torch import Tensor
 
 from poolref.regions import CORNERS, Running
-from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
+from poolref.triton.launch import THREADS, Maps, as_maps, cdiv, launch, layouts, like, power_of_2
 from poolref.triton.windows import larger, place, plane
 
 STEPS = 8  # cells of a group, unless a group is what lies side by side in 16 bytes
@@ -347,22 +347,22 @@ def _tile(x: Maps, running: Running, whole_rows: bool = False) -> tuple[dict, tu
     v = side if x.strides[2] == 1 else 1
     along, across = ("BR", "BC") if running.axis == 0 else ("BC", "BR")
     steps = side if along == "BC" and v > 1 else STEPS
-    sizes = {"BP": x.planes, "BR": x.sizes[1], "BC": triton.cdiv(x.sizes[2], v)}
-    groups = triton.cdiv(x.sizes[running.axis + 1], steps)
-    tile = {along: min(triton.next_power_of_2(groups), MOST_GROUPS)}
+    sizes = {"BP": x.planes, "BR": x.sizes[1], "BC": cdiv(x.sizes[2], v)}
+    groups = cdiv(x.sizes[running.axis + 1], steps)
+    tile = {along: min(power_of_2(groups), MOST_GROUPS)}
     if whole_rows:
-        tile["BC"] = triton.next_power_of_2(sizes["BC"])
+        tile["BC"] = power_of_2(sizes["BC"])
         tile["BR"] = min(tile["BR"], max(4 * THREADS // tile["BC"], 1))
     # Then as many lines as occupy four warps with loads of 16 bytes, or more where a thread holds one group only.
     of_thread = side if v == 1 else 4 if along == "BC" else 1
     left = max(4 * THREADS // prod(tile.values()), 1 if whole_rows else 4) * of_thread
     for name in (across, "BP") if v > 1 else ("BP", across):
         if name not in tile:
-            tile[name] = min(triton.next_power_of_2(max(sizes[name], 1)), left)
+            tile[name] = min(power_of_2(max(sizes[name], 1)), left)
             left //= tile[name]
     while tile["BP"] > max(1, x.together):
         tile["BP"] //= 2
     warps = min(max(prod(tile.values()) // of_thread // THREADS, 1), 16)
-    tile |= {"V": v, "S": steps, "CHUNKS": triton.cdiv(groups, tile[along])}
-    tile["BLOCKS"] = triton.cdiv(sizes[across], tile[across])
-    return tile, (x.images * triton.cdiv(x.planes, tile["BP"]) * tile["BLOCKS"],), warps
+    tile |= {"V": v, "S": steps, "CHUNKS": cdiv(groups, tile[along])}
+    tile["BLOCKS"] = cdiv(sizes[across], tile[across])
+    return tile, (x.images * cdiv(x.planes, tile["BP"]) * tile["BLOCKS"],), warps

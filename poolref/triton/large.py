@@ -1,15 +1,15 @@
 """Windows and bins of too many cells to unroll: a program walks through them, row after row.
 
 Forward: one program for each tile of outputs, `BP` planes times `BB` columns, with `BR` lanes for each.  Where regions
-hardly overlap, the lanes of a region read cells side by side.  Where they overlap much, the regions of a tile do so
-themselves, and one lane is enough for each.  A lane keeps a few numbers of the cells that it has met, see fold.py; at
-the end the lanes of a region are joined.  From memory every cell comes once, e(1+r) bytes for each input cell of e
-bytes, with r outputs for each input; what several regions need comes again from the cache.
+hardly overlap, the lanes of a region read cells side by side.  Where they overlap much, or channels lie innermost, the
+regions of a tile do so themselves, and one lane is enough for each.  A lane keeps a few numbers of the cells that it
+has met, see fold.py; at the end the lanes of a region are joined.  From memory every cell comes once, e(1+r) bytes for
+each input cell of e bytes, with r outputs for each input; what several regions need comes again from the cache.
 
 Backward: one program for each tile of inputs.  A cell walks through the regions that it lies in, and adds up what it
-has from each: for maxima the gradient of those that chose it, and for means the gradient times a number of cells.  The
-others take the sums of every region anew: the forward kernel writes what the cells of a region share, 8 to 12 bytes
-for each output, freed at once.  So every gradient is written once, by its owner, always in the same order.
+has from each: for maxima the gradient of those that chose it, and for means the gradient over the number of cells.  The
+others take the sums of every region anew: the forward kernel writes what the cells of a region share, 12 bytes for each
+output, freed at once.  So every gradient is written once, by its owner, always in the same order.
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ def large_forward(x, y, choice, grad, slope, lag, t, planes, x_image, x_plane, y
                   MIN: tl.constexpr, POWER: tl.constexpr, LEARNED: tl.constexpr, COUNT: tl.constexpr,
                   PADDED: tl.constexpr, SLOPES: tl.constexpr, BP: tl.constexpr, BR: tl.constexpr,
                   BB: tl.constexpr):  # fmt: skip
-    """The pooled values or, for the backward, what the cells of a region share."""
+    """The pooled values or, with `SLOPES`, what the cells of a region share: the largest in `y`, `slope` and `lag`."""
     image, first, o_depth, o_row, o_column = place(planes, Y[0], 1, BP, BB)
     columns = o_column + tl.arange(0, BB)[None, None, :]
     ok = (first + tl.arange(0, BP)[:, None, None] < planes) & (columns < Y[2])
     of_plane = POWER
-    if POWER == 0 and (KIND == "gem" or KIND == "lp" or KIND == "lse"):
+    if POWER == 0:
         of_plane = number(t, image, first, planes, t_image, t_plane, BP)[:, :, None]
     state = walked(plane(x, image, first, x_image, x_plane, BP)[:, :, None], ok, o_depth, o_row, columns, of_plane, eps,
                    X, Y, K, S, P, D, BINS, KIND, MIN, POWER, LEARNED, BP, BR, BB)  # fmt: skip
@@ -150,7 +150,7 @@ def large_backward(grad, x, x_grad, choice, top, slope, lag, t, planes, x_image,
         source = plane(x, image, first, x_image, x_plane, BP) + along(columns, X)
         v = tl.load(source + (i_depth.to(tl.int64) * X[3] + i_row.to(tl.int64) * X[4]), ok, 0.0).to(tl.float32)
     of_plane = POWER
-    if POWER == 0 and (KIND == "gem" or KIND == "lp" or KIND == "lse"):
+    if POWER == 0:
         of_plane = number(t, image, first, planes, t_image, t_plane, BP)
     total = tl.zeros((BP, BW), tl.float32)
     for td in range(0, TD):
@@ -355,6 +355,7 @@ def _spread(
     n = regions.ndim
     spatial = tuple(x_grad.shape[x_grad.ndim - n :])
     taps = Taps.of(regions, spatial)
+    # What a kind does without, the kernel does not read.
     top, slope, lag = known or (grad if choice is None else choice,) * 3
     x, grad = (x_grad if x is None else x), (top if grad is None else grad)
     source, target, given, tops, numbers = as_maps(n, x, x_grad, grad, top, of_planes(kind, x, n, t))
@@ -366,7 +367,7 @@ def _spread(
         grad=given.tensor, x=source.tensor, x_grad=x_grad, choice=tops.tensor, top=tops.tensor, slope=slope, lag=lag,
         t=numbers.tensor, planes=target.planes, t_image=numbers.image_stride, t_plane=numbers.plane_stride, eps=eps,
         **layouts(x=source, y=target, g=given, c=tops), **taps.constants,
-        **multiplier(regions, spatial, taps, padded, divisor),
+        **(multiplier(regions, spatial, taps, padded, divisor) if kind == "sum" else {"factor": 1.0, "COUNT": False}),
         HOLDERS=taps.owners if taps.bins else holders, KIND=kind, POWER=plain_power(kind, t), PADDED=padded, **tile,
     )  # fmt: skip
     return x_grad
@@ -376,14 +377,14 @@ def _tile(y: Maps, taps: Taps, size: int) -> tuple[tuple[int, ...], dict, int]:
     """Grid, tile and warps of the forward: fewer regions for each program where there are few in all."""
     width = taps.kernel[2]
     room = 4 * THREADS * (16 // size)
-    apart = taps.bins or 2 * taps.stride[2] > width
-    lanes = 1 if y.channels_last or not apart else min(2 ** (width.bit_length() - 1), 128)
+    side_by_side = not y.channels_last and (taps.bins or 2 * taps.stride[2] > width)
+    lanes = min(2 ** (width.bit_length() - 1), 128) if side_by_side else 1
     if y.channels_last:
-        planes = min(y.most_planes, room)
+        planes = min(y.padded_planes, room)
         columns = min(power_of_2(y.sizes[2]), room // planes)
     else:
         columns = min(power_of_2(y.sizes[2]), room // lanes)
-        planes = min(y.most_planes, room // (lanes * columns))
+        planes = min(y.padded_planes, room // (lanes * columns))
 
     def grid() -> tuple[int, ...]:
         blocks = y.images * cdiv(y.planes, planes)
@@ -391,5 +392,7 @@ def _tile(y: Maps, taps: Taps, size: int) -> tuple[tuple[int, ...], dict, int]:
 
     while planes > max(1, y.together) or (planes > 1 and not y.channels_last and prod(grid()) < FULL):
         planes //= 2
+    while columns > 1 and (y.channels_last or planes == 1) and prod(grid()) < FULL:
+        columns //= 2
     warps = max(1, min(4, planes * lanes * columns // (THREADS * (16 // size))))
     return grid(), {"BP": planes, "BR": lanes, "BB": columns}, warps

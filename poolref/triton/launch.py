@@ -62,8 +62,8 @@ class Maps:
     together: int  # neighbouring planes that a tile may hold: 32 bits must do for what lies between them
 
     @property
-    def most_planes(self) -> int:
-        """The fewest planes, a power of two, that are not less than all of an image."""
+    def padded_planes(self) -> int:
+        """The planes of an image, rounded up to a power of two."""
         return power_of_2(self.planes)
 
     @property
@@ -189,7 +189,7 @@ def over_outputs(x: Maps, y: Maps, taps: Taps, values: int = 8) -> tuple[tuple[i
 
 def over_inputs(x: Maps, taps: Taps, values: int = 8) -> tuple[tuple[int, ...], dict, int]:
     """Grid, tile and warps of a kernel whose programs own inputs, in steps of the stride."""
-    steps = tuple(-(-n // s) for n, s in zip(x.sizes, taps.stride))
+    steps = tuple(cdiv(n, s) for n, s in zip(x.sizes, taps.stride))
     rows = 1 if taps.bins or taps.kernel[0] > 1 or prod(taps.stride) > 4 or _crowded(taps) else min(2, steps[1])
     return tiles(x, steps, rows, x.tensor.element_size(), values)
 
@@ -204,11 +204,11 @@ def tiles(maps: Maps, sizes: Sequence[int], rows: int, size: int, values: int = 
     each = min(16 // size, values)  # values of a thread: 16 bytes are the widest load there is
     tile = 4 * THREADS * each
     if maps.channels_last:
-        planes = min(maps.most_planes, tile)
+        planes = min(maps.padded_planes, tile)
         columns = min(power_of_2(sizes[2]), tile // planes)
     else:
         columns = min(power_of_2(sizes[2]), 256)
-        planes = min(maps.most_planes, tile // columns)
+        planes = min(maps.padded_planes, tile // columns)
     while planes > max(1, maps.together):
         planes //= 2
     warps = max(1, min(4, planes * columns // (THREADS * each)))

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from poolref.regions import Adaptive, Pyramid
 from poolref.triton.fold import LAST, both, join, meet, nothing
-from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
+from poolref.triton.launch import THREADS, Maps, as_maps, cdiv, launch, layouts, like, power_of_2
 from poolref.triton.windows import along
 
 
@@ -242,12 +242,12 @@ def _forward(
     tile, warps = _tile(source, len(edges) * (2 if kind == "first" else 1))
     longest = max(b - a for a, b in pairwise(edges))
     launch(
-        pyramid_forward, (source.images * triton.cdiv(source.planes, tile["BP"]),), x.device, warps,
+        pyramid_forward, (source.images * cdiv(source.planes, tile["BP"]),), x.device, warps,
         x=source.tensor, y=y, choice=results[-1], planes=source.planes,
         **layouts(x=source), factor=1 / (divisor or 1),
         LEVELS=pyramid.levels, STARTS=starts, EDGES=edges, KIND=kind, MIN=smallest,
-        WIDTHS=tuple(triton.next_power_of_2(n) for n in pyramid.levels), MEAN=kind == "sum" and divisor is None,
-        U=min(4, triton.next_power_of_2(longest)), **tile,
+        WIDTHS=tuple(power_of_2(n) for n in pyramid.levels), MEAN=kind == "sum" and divisor is None,
+        U=min(4, power_of_2(longest)), **tile,
     )  # fmt: skip
     return results
 
@@ -269,7 +269,7 @@ def _backward(
     tile, warps = _tile(target, sum(h * w for h, w in zip(high, wide)) * (2 if kind == "first" else 1))
     grad = grad.contiguous()
     launch(
-        pyramid_backward, (target.images * triton.cdiv(target.planes, tile["BP"]),), grad.device, warps,
+        pyramid_backward, (target.images * cdiv(target.planes, tile["BP"]),), grad.device, warps,
         grad=grad, choice=grad if choice is None else choice, x_grad=x_grad, planes=target.planes,
         **layouts(x=target), factor=1 / (divisor or 1),
         LEVELS=pyramid.levels, STARTS=starts, SEGMENTS=len(edges) - 1, KIND=kind,
@@ -296,9 +296,9 @@ def _tile(maps: Maps, kept: int) -> tuple[dict, int]:
     each = 16 // maps.tensor.element_size()
     while each > 1 and each * kept > 40:
         each //= 2
-    columns = triton.next_power_of_2(maps.sizes[2])
+    columns = power_of_2(maps.sizes[2])
     planes = 32 // maps.tensor.element_size() if maps.channels_last else max(1, THREADS * each // columns)
-    planes = min(planes, triton.next_power_of_2(maps.planes))
+    planes = min(planes, maps.padded_planes)
     while planes > max(1, maps.together):
         planes //= 2
     return {"BP": planes, "BW": columns}, max(1, min(16, planes * columns // (THREADS * each)))

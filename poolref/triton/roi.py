@@ -23,7 +23,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from poolref.triton.launch import channels_innermost, launch
+from poolref.triton.launch import cdiv, channels_innermost, launch, power_of_2
 
 
 @triton.jit
@@ -206,9 +206,9 @@ def roi_align(
     y = _new_maps(len(image), x, output_size)
     channels, (rows, columns) = x.shape[1], output_size
     planes, bins = (64, 8) if channels_innermost(y, 2) else (8, 64)
-    planes = min(planes, triton.next_power_of_2(max(channels, 1)))
-    bins = min(bins, triton.next_power_of_2(rows * columns))
-    grid = (len(image), triton.cdiv(channels, planes), triton.cdiv(rows * columns, bins))
+    planes = min(planes, power_of_2(max(channels, 1)))
+    bins = min(bins, power_of_2(rows * columns))
+    grid = (len(image), cdiv(channels, planes), cdiv(rows * columns, bins))
     launch(
         roi_forward, grid, x.device, 4,
         x=x, maps=image.contiguous(), sides=_sides(corners, output_size, sampling_ratio, aligned), y=y,
@@ -232,9 +232,9 @@ def roi_align_backward(
     x_grad = _new_maps(images, grad, spatial)
     channels = grad.shape[1]
     planes, rows, columns = (32, 4, 8) if channels_innermost(x_grad, 2) else (8, 8, 16)  # larger ones spilled registers
-    tiles = triton.cdiv(spatial[0], rows) * triton.cdiv(spatial[1], columns)
+    tiles = cdiv(spatial[0], rows) * cdiv(spatial[1], columns)
     launch(
-        roi_backward, (images * tiles, triton.cdiv(channels, planes)), grad.device, 4,
+        roi_backward, (images * tiles, cdiv(channels, planes)), grad.device, 4,
         grad=grad, maps=image.contiguous(), sides=_sides(corners, grad.shape[2:], sampling_ratio, aligned),
         x_grad=x_grad, count=len(image), channels=channels, height=spatial[0], width=spatial[1],
         **_strides("g", grad, "box"), **_strides("x", x_grad, "image"),
@@ -248,7 +248,7 @@ def _sides(corners: Tensor, output_size: Sequence[int], sampling_ratio: int, ali
     sides = corners.new_empty(len(corners), 2, 4)
     rows, columns = output_size
     launch(
-        measure, (triton.cdiv(len(corners), 128),), corners.device, 4,
+        measure, (cdiv(len(corners), 128),), corners.device, 4,
         corners=corners.contiguous(), sides=sides, count=len(corners),
         PH=rows, PW=columns, RATIO=sampling_ratio, ALIGNED=aligned, BK=128,
     )  # fmt: skip

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor, float32
 
-from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like
+from poolref.triton.launch import THREADS, Maps, as_maps, cdiv, launch, layouts, like, power_of_2
 from poolref.triton.whole import apart
 from poolref.triton.windows import place
 
@@ -100,14 +100,14 @@ def strip_pool(x: Tensor) -> Tensor:
     source, target = as_maps(2, x, y)
     tile, warps = _tile(source)
     _, height, width = source.sizes
-    blocks = source.images * triton.cdiv(source.planes, tile["BP"])
+    blocks = source.images * cdiv(source.planes, tile["BP"])
     of_x, of_y = {"x": source.tensor, **layouts(x=source)}, {"y": y, **layouts(y=target)}
     if height <= tile["BH"] and width <= tile["BW"]:
         launch(strip_small, (blocks, 1, 1), x.device, warps, planes=source.planes, **of_x, **of_y, **tile)
         return y
     # So many rows for a program that the sums are small beside the map.
-    rows = triton.cdiv(triton.cdiv(height, triton.cdiv(height, 64)), tile["BH"]) * tile["BH"]
-    grid = blocks, triton.cdiv(height, rows), triton.cdiv(width, tile["BW"])
+    rows = cdiv(cdiv(height, cdiv(height, 64)), tile["BH"]) * tile["BH"]
+    grid = blocks, cdiv(height, rows), cdiv(width, tile["BW"])
     planes = source.images * source.planes
     sums = {
         "of_rows": x.new_empty((grid[2], planes, height), dtype=float32),
@@ -121,8 +121,8 @@ def strip_pool(x: Tensor) -> Tensor:
 
 def _tile(maps: Maps) -> tuple[dict, int]:
     """Tile and warps: a map of up to 4096 cells is one tile, and otherwise tiles have 2048; 16 for each thread."""
-    _, height, width = (triton.next_power_of_2(n) for n in maps.sizes)
-    planes = maps.most_planes
+    _, height, width = (power_of_2(n) for n in maps.sizes)
+    planes = maps.padded_planes
     if maps.channels_last:
         planes = min(planes, 64 // maps.tensor.element_size())
         width = min(width, 32)

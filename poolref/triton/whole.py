@@ -24,9 +24,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from poolref.regions import Columns, Rows, Whole
+from poolref.regions import Adaptive, Columns, Rows, Whole
 from poolref.triton.fold import join, load, meet, nothing, result, save
-from poolref.triton.launch import THREADS, channels_innermost, launch, like
+from poolref.triton.launch import THREADS, cdiv, channels_innermost, launch, like, power_of_2
 from poolref.triton.means import plain_power, slope_of_cell, slope_of_region, slope_of_t
 from poolref.triton.soft import pulled
 
@@ -34,7 +34,7 @@ _KEPT = {"max": 1, "sum": 1, "first": 2, "soft": 3, "gem": 2, "lp": 2, "lse": 4}
 MOST_BLOCKS = 65_535  # that CUDA starts along an axis, but for the first
 FULL = 768  # programs that fill a GPU: six for each of an H100's multiprocessors
 
-Lined = Whole | Rows | Columns
+Lined = Whole | Rows | Columns | Adaptive  # of one bin
 
 
 @triton.jit
@@ -50,22 +50,22 @@ def of_line(x, tile, ok, first, t, eps, R: tl.constexpr, PART: tl.constexpr, CEL
     x += first.to(tl.int64) * CELL
     zeros = tl.zeros((BP, BR, BB), tl.float32)
     state = nothing(zeros, tl.zeros((BP, BR, BB), tl.int32) + first + lane, KIND, LEARNED)
-    for number in range(0, cells // (U * BR) * (U * BR), U * BR):
+    for at in range(0, cells // (U * BR) * (U * BR), U * BR):
         values = ()  # all are loaded before the first is used, so that many loads are under way at once
         numbers = ()
         there = ()
         for u in tl.static_range(U):
             v = tl.load(x + (tile + u * BR * CELL), ok, FILL).to(tl.float32)
             values = values + (-v if MIN else v,)
-            numbers = numbers + (first + number + u * BR + lane,)
+            numbers = numbers + (first + at + u * BR + lane,)
             there = there + (True,)
         state = meet(state, values, numbers, there, t, eps, KIND, POWER, LEARNED)
         x += U * BR * CELL
-    for number in range(cells // (U * BR) * (U * BR), cells, BR):
-        inside = number + lane < cells
+    for at in range(cells // (U * BR) * (U * BR), cells, BR):
+        inside = at + lane < cells
         v = tl.load(x + tile, ok & inside, FILL).to(tl.float32)
         v = -v if MIN else v
-        state = meet(state, (v,), (first + number + lane,), (inside,), t, eps, KIND, POWER, LEARNED)
+        state = meet(state, (v,), (first + at + lane,), (inside,), t, eps, KIND, POWER, LEARNED)
         x += BR * CELL
     return join(state, t, KIND, POWER, LEARNED)
 
@@ -261,16 +261,16 @@ class Lines:
         # Cells that a thread can load at once, of the 16 bytes that are the most; then tiles of many such loads.
         wide = gcd(16 // self.tensor.element_size(), self.cells if self.beside == 1 else self.beside)
         room = 4 * THREADS * max(wide, 4)
-        lines = max(16 * wide, triton.next_power_of_2(triton.cdiv(self.beside, MOST_BLOCKS)))
-        lines = min(triton.next_power_of_2(self.beside), lines)
-        cells = triton.next_power_of_2(self.cells)
+        lines = max(16 * wide, power_of_2(cdiv(self.beside, MOST_BLOCKS)))
+        lines = min(power_of_2(self.beside), lines)
+        cells = power_of_2(self.cells)
         if lines == 1 and joins:  # few lanes, that meet several cells each, are joined more cheaply than many
             cells = min(cells, max(8 * wide, cells // 4))
         cells = min(cells, room // lines)
-        planes = min(triton.next_power_of_2(self.planes), room // (lines * cells))
+        planes = min(power_of_2(self.planes), room // (lines * cells))
         together = max(1, min(4, self.cells // cells))
         warps = max(1, min(4, planes * cells * lines // (THREADS * max(wide, 4))))
-        blocks = self.images * triton.cdiv(self.planes, planes), triton.cdiv(self.beside, lines)
+        blocks = self.images * cdiv(self.planes, planes), cdiv(self.beside, lines)
         return {"U": together, "BP": planes, "BR": cells, "BB": lines}, blocks, warps, together * cells
 
     @property
@@ -408,9 +408,9 @@ def _reduce(
         return y
     lines = Lines.of(x, regions)
     tile, blocks, warps, step = lines.tile()
-    steps = triton.cdiv(lines.cells, step)
-    part = step * triton.cdiv(steps, max(1, min(steps, FULL // max(1, prod(blocks)))))
-    parts = triton.cdiv(lines.cells, part)
+    steps = cdiv(lines.cells, step)
+    part = step * cdiv(steps, max(1, min(steps, FULL // max(1, prod(blocks)))))
+    parts = cdiv(lines.cells, part)
 
     def states(many: int) -> Tensor:
         return x.new_empty(_KEPT[kind] + learned, many, lines.lines, dtype=torch.float32)
@@ -426,10 +426,10 @@ def _reduce(
         **lines.constants, **common, FINAL=final and parts == 1, PART=part, **tile,
     )  # fmt: skip
     if parts > 1:
-        many = triton.next_power_of_2(parts)
+        many = power_of_2(parts)
         side = max(1, min(32, 1024 // many))
         launch(
-            whole_join, (triton.cdiv(lines.lines, side),), x.device, 4,
+            whole_join, (cdiv(lines.lines, side),), x.device, 4,
             x_states=several, states=one, lines=lines.lines, PARTS=parts, **common, FINAL=final, BR=many, BB=side,
         )  # fmt: skip
     return one
@@ -457,12 +457,12 @@ def _stream(
     reads = kind not in ("first", "sum")
     tile, blocks, warps, step = lines.tile(joins=reads)
     told = reads and prod(blocks) < FULL and lines.cells > step
-    part = lines.cells if reads and not told else step * triton.cdiv(lines.cells, step * MOST_BLOCKS)
+    part = lines.cells if reads and not told else step * cdiv(lines.cells, step * MOST_BLOCKS)
     states = grad
     if told:
         states = _reduce(x, regions, grad, kind, divisor, final=False, learned=learned, **shaped)
     launch(
-        whole_backward, (*blocks, triton.cdiv(lines.cells, part)), x.device, warps,
+        whole_backward, (*blocks, cdiv(lines.cells, part)), x.device, warps,
         grad=grad, x=lines.tensor, x_grad=x_grad,
         choice=grad if choice is None else _laid(choice, x_grad, regions.ndim),
         states=states, t=_number(t, x, regions, kind, power), t_grad=t_grad if learned else grad,

@@ -6,9 +6,10 @@ several windows need is written down several times in the kernel, and read once:
 all that is computed from them, as long as no store comes between.  Hence every kernel stores at its very end.
 
 Sizes, strides and windows are compile-time constants, three numbers each (depth, height, width; a 2-d map has depth 1):
-`X` and `Y` hold three sizes and three strides in elements.  `BINS` says that regions are adaptive bins, of which `K` is
-then the largest size.  Offsets in memory take 64 bits where they are one number for each program, and 32
-bits from there to the tile's planes, of which launch.py takes fewer where they lie far apart, and columns.
+`X`, `Y` and their like hold three sizes and three strides in elements.  `BINS` says that regions are adaptive bins, of
+which `K` is then the largest size.  Offsets in memory take 64 bits where they are one number for each program, and 32
+bits from there to the tile's planes, of which launch.py takes fewer where they lie far apart, and to its columns,
+unless a row is very long.
 """
 
 import triton
@@ -40,7 +41,7 @@ def plane(pointer, image, first, image_stride, plane_stride, BP: tl.constexpr):
 @triton.jit
 def start(o, N: tl.constexpr, O: tl.constexpr):
     """Along one axis: the first of `N` cells that lies in bin `o` of `O`."""
-    if (O + 1) * N >= 2**31:
+    if (O + 1024) * N >= 2**31:  # tiles may reach beyond the last bin
         return (o.to(tl.int64) * N // O).to(tl.int32)
     else:
         return o * N // O
@@ -49,7 +50,7 @@ def start(o, N: tl.constexpr, O: tl.constexpr):
 @triton.jit
 def behind(o, N: tl.constexpr, O: tl.constexpr):
     """Along one axis: the first of `N` cells that lies behind bin `o` of `O`."""
-    if (O + 1) * N >= 2**31 - O:
+    if (O + 1025) * N >= 2**31 - O:
         return (((o.to(tl.int64) + 1) * N + (O - 1)) // O).to(tl.int32)
     else:
         return ((o + 1) * N + (O - 1)) // O

@@ -37,6 +37,19 @@ def share(o, N: tl.constexpr, O: tl.constexpr, K: tl.constexpr, S: tl.constexpr,
 
 
 @triton.jit
+def part_of(o_depth, row, columns, factor, X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr,
+            P: tl.constexpr, D: tl.constexpr, BINS: tl.constexpr, PADDED: tl.constexpr,
+            COUNT: tl.constexpr):  # fmt: skip
+    """What the sum of a region is multiplied by: 1 over the number of its cells if they are to `COUNT`, or `factor`."""
+    if COUNT:
+        part = share(o_depth, X[0], Y[0], K[0], S[0], P[0], D[0], BINS, PADDED)
+        part *= share(row, X[1], Y[1], K[1], S[1], P[1], D[1], BINS, PADDED)
+        return part * share(columns, X[2], Y[2], K[2], S[2], P[2], D[2], BINS, PADDED)
+    else:
+        return factor
+
+
+@triton.jit
 def average_forward(x, y, planes, x_image, x_plane, y_image, y_plane, factor,
                     X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr,
                     D: tl.constexpr, BINS: tl.constexpr, PADDED: tl.constexpr, COUNT: tl.constexpr,
@@ -60,13 +73,8 @@ def average_forward(x, y, planes, x_image, x_plane, y_image, y_plane, factor,
                     of_row += tap(x_planes, ok, depth, depth_ok, row, row_ok, o_column, kw,
                                   X, Y, K, S, P, D, BINS, BP, BW, 0.0)  # fmt: skip
                 total += of_row
-        if COUNT:
-            part = share(o_depth, X[0], Y[0], K[0], S[0], P[0], D[0], BINS, PADDED)
-            part *= share(o_row + r, X[1], Y[1], K[1], S[1], P[1], D[1], BINS, PADDED)
-            total *= part * share(columns, X[2], Y[2], K[2], S[2], P[2], D[2], BINS, PADDED)
-        else:
-            total *= factor
-        results = results + (total,)
+        part = part_of(o_depth, o_row + r, columns, factor, X, Y, K, S, P, D, BINS, PADDED, COUNT)
+        results = results + (total * part,)
     y_planes = plane(y, image, first, y_image, y_plane, BP)
     for r in tl.static_range(ROWS):
         store(y_planes, results[r], ok, o_depth, o_row + r, columns, Y)
@@ -105,9 +113,7 @@ def average_backward(grad, x_grad, planes, x_image, x_plane, y_image, y_plane, f
                                     w, w_ok, _ = owner(columns, 0, c, tw, X[2], Y[2], S[2], P[2], D[2], BINS)
                                     g = read(grads, ok, d, d_ok, h, h_ok, w, w_ok, Y, 0.0).to(tl.float32)
                                     if COUNT:
-                                        part = share(d, X[0], Y[0], K[0], S[0], P[0], D[0], BINS, PADDED)
-                                        part *= share(h, X[1], Y[1], K[1], S[1], P[1], D[1], BINS, PADDED)
-                                        part *= share(w, X[2], Y[2], K[2], S[2], P[2], D[2], BINS, PADDED)
+                                        part = part_of(d, h, w, factor, X, Y, K, S, P, D, BINS, PADDED, COUNT)
                                         # Beyond the edge there is no region, and no number of cells.
                                         of_row += tl.where(d_ok & h_ok & w_ok, g * part, 0.0)
                                     else:

@@ -22,14 +22,14 @@ import triton.language as tl
 from torch import Tensor
 
 from poolref.regions import Adaptive, Window
-from poolref.triton.average import multiplier, share
+from poolref.triton.average import multiplier, part_of
 from poolref.triton.fold import join, meet, nothing, result
 from poolref.triton.launch import THREADS, Maps, Taps, as_maps, cdiv, launch, layouts, like, power_of_2, tiles
 from poolref.triton.max import first_cell
 from poolref.triton.means import number, of_planes, plain_power, slope_of_cell, slope_of_region, slope_of_t
 from poolref.triton.soft import pulled
 from poolref.triton.whole import FULL
-from poolref.triton.windows import along, cell, place, plane, start
+from poolref.triton.windows import bin_of, cell, place, plane, read, store
 
 U = tl.constexpr(4)  # loads that are under way at once
 
@@ -62,8 +62,7 @@ def walked(x, ok, o_depth, o_row, columns, t, eps, X: tl.constexpr, Y: tl.conste
             row, row_ok = cell(o_row, 0, in_row, X[1], Y[1], S[1], P[1], D[1], BINS)
             column, column_ok = cell(columns, 0, in_column, X[2], Y[2], S[2], P[2], D[2], BINS)
             there = (depth_ok & row_ok & (step + u < STEPS)) & (column_ok & (in_column < KW) & ok)
-            offset = depth.to(tl.int64) * X[3] + row.to(tl.int64) * X[4]
-            v = tl.load(x + offset + along(column, X), there, FILL).to(tl.float32)
+            v = read(x, there, depth, True, row, True, column, True, X, FILL).to(tl.float32)
             values = values + (-v if MIN else v,)
             present = present + (there,)
             numbers = numbers + ((in_depth * KH + in_row) * KW + in_column,)
@@ -87,42 +86,39 @@ def large_forward(x, y, choice, grad, slope, lag, t, planes, x_image, x_plane, y
         of_plane = number(t, image, first, planes, t_image, t_plane, BP)[:, :, None]
     state = walked(plane(x, image, first, x_image, x_plane, BP)[:, :, None], ok, o_depth, o_row, columns, of_plane, eps,
                    X, Y, K, S, P, D, BINS, KIND, MIN, POWER, LEARNED, BP, BR, BB)  # fmt: skip
-    part = factor
-    if COUNT:
-        part = share(o_depth, X[0], Y[0], K[0], S[0], P[0], D[0], BINS, PADDED)
-        part *= share(o_row, X[1], Y[1], K[1], S[1], P[1], D[1], BINS, PADDED)
-        part *= share(columns, X[2], Y[2], K[2], S[2], P[2], D[2], BINS, PADDED)
-    into = plane(0, image, first, y_image, y_plane, BP)[:, :, None]
-    into += o_depth.to(tl.int64) * Y[3] + o_row.to(tl.int64) * Y[4] + along(columns, Y)
+    part = part_of(o_depth, o_row, columns, factor, X, Y, K, S, P, D, BINS, PADDED, COUNT)
+    y_planes = plane(y, image, first, y_image, y_plane, BP)[:, :, None]
     if SLOPES:
-        from_grad = plane(grad, image, first, g_image, g_plane, BP)[:, :, None]
-        from_grad += o_depth.to(tl.int64) * G[3] + o_row.to(tl.int64) * G[4] + along(columns, G)
-        g = tl.load(from_grad, ok, 0.0).to(tl.float32)
-        tl.store(y + into, state[0], ok)
+        grads = plane(grad, image, first, g_image, g_plane, BP)[:, :, None]
+        slopes = plane(slope, image, first, y_image, y_plane, BP)[:, :, None]
+        lags = plane(lag, image, first, y_image, y_plane, BP)[:, :, None]
+        g = read(grads, ok, o_depth, True, o_row, True, columns, True, G, 0.0).to(tl.float32)
+        store(y_planes, state[0], ok, o_depth, o_row, columns, Y)
         if KIND == "soft":
-            tl.store(slope + into, g / state[1], ok)
-            tl.store(lag + into, state[2] / state[1], ok)
+            store(slopes, g / state[1], ok, o_depth, o_row, columns, Y)
+            store(lags, state[2] / state[1], ok, o_depth, o_row, columns, Y)
         else:
             mean = state[1] * part
-            tl.store(slope + into, slope_of_region(g, state[1], mean, state[0], of_plane, part, POWER, KIND), ok)
+            of_cells = slope_of_region(g, state[1], mean, state[0], of_plane, part, POWER, KIND)
+            store(slopes, of_cells, ok, o_depth, o_row, columns, Y)
             if LEARNED:
                 excess = (state[2] if KIND == "lse" else state[1]) * part
                 weighted = state[len(state) - 1]
                 of_t = slope_of_t(g, state[1], weighted, mean, excess, state[0], of_plane, KIND)
-                tl.store(lag + into, of_t, ok)
+                store(lags, of_t, ok, o_depth, o_row, columns, Y)
     else:
-        tl.store(y + into, result(state, part, of_plane, KIND, MIN, POWER).to(y.dtype.element_ty), ok)
+        store(y_planes, result(state, part, of_plane, KIND, MIN, POWER), ok, o_depth, o_row, columns, Y)
         if KIND == "first":
-            tl.store(choice + into, state[1].to(choice.dtype.element_ty), ok)
+            choices = plane(choice, image, first, y_image, y_plane, BP)[:, :, None]
+            store(choices, state[1], ok, o_depth, o_row, columns, Y)
 
 
 @triton.jit
 def holder(i, t, N: tl.constexpr, O: tl.constexpr, K: tl.constexpr, S: tl.constexpr, P: tl.constexpr, D: tl.constexpr,
            BINS: tl.constexpr):  # fmt: skip
     """Along one axis: the `t`-th region that holds cell `i`, whether there is one, and by which tap."""
-    if BINS:  # the bins that hold a cell are themselves the bins of N over O
-        o, ok = cell(i, 0, t, O, N, S, P, D, True)
-        return o, ok, i - start(o, N, O)
+    if BINS:
+        return bin_of(i, t, N, O)
     else:
         o = (i + P) // S - t
         reach = i + P - o * S
@@ -144,11 +140,14 @@ def large_backward(grad, x, x_grad, choice, top, slope, lag, t, planes, x_image,
     columns = i_column + tl.arange(0, BW)[None, :]
     ok = (first + tl.arange(0, BP)[:, None] < planes) & (columns < Y[2])
     grads = plane(grad, image, first, g_image, g_plane, BP)
-    known = plane(0, image, first, c_image, c_plane, BP)
+    choices = plane(choice, image, first, c_image, c_plane, BP)
+    tops = plane(top, image, first, c_image, c_plane, BP)
+    slopes = plane(slope, image, first, c_image, c_plane, BP)
+    lags = plane(lag, image, first, c_image, c_plane, BP)
     v = tl.zeros((BP, BW), tl.float32)
     if KIND != "first" and KIND != "sum":
-        source = plane(x, image, first, x_image, x_plane, BP) + along(columns, X)
-        v = tl.load(source + (i_depth.to(tl.int64) * X[3] + i_row.to(tl.int64) * X[4]), ok, 0.0).to(tl.float32)
+        x_planes = plane(x, image, first, x_image, x_plane, BP)
+        v = read(x_planes, ok, i_depth, True, i_row, True, columns, True, X, 0.0).to(tl.float32)
     of_plane = POWER
     if POWER == 0:
         of_plane = number(t, image, first, planes, t_image, t_plane, BP)
@@ -157,35 +156,25 @@ def large_backward(grad, x, x_grad, choice, top, slope, lag, t, planes, x_image,
         d, d_ok, kd = holder(i_depth, td, Y[0], G[0], K[0], S[0], P[0], D[0], BINS)
         for th in range(0, TH):
             h, h_ok, kh = holder(i_row, th, Y[1], G[1], K[1], S[1], P[1], D[1], BINS)
-            of_grad = grads + (d.to(tl.int64) * G[3] + h.to(tl.int64) * G[4])
-            of_known = known + (d.to(tl.int64) * C[3] + h.to(tl.int64) * C[4])
             for tw in range(0, TW):
                 w, w_ok, kw = holder(columns, tw, Y[2], G[2], K[2], S[2], P[2], D[2], BINS)
                 there = ok & (d_ok & h_ok) & w_ok
-                at = of_known + along(w, C)
                 if KIND == "first":
-                    chosen = tl.load(choice + at, there, 0).to(tl.int32)
-                    g = tl.load(of_grad + along(w, G), there, 0.0).to(tl.float32)
+                    chosen = read(choices, there, d, True, h, True, w, True, C, 0).to(tl.int32)
+                    g = read(grads, there, d, True, h, True, w, True, G, 0.0).to(tl.float32)
                     pull = tl.where(chosen == (kd * K[1] + kh) * K[2] + kw, g, 0.0)
                 elif KIND == "sum":
-                    pull = tl.load(of_grad + along(w, G), there, 0.0).to(tl.float32)
-                    if COUNT:
-                        part = share(d, Y[0], G[0], K[0], S[0], P[0], D[0], BINS, PADDED)
-                        part *= share(h, Y[1], G[1], K[1], S[1], P[1], D[1], BINS, PADDED)
-                        pull *= part * share(w, Y[2], G[2], K[2], S[2], P[2], D[2], BINS, PADDED)
-                    else:
-                        pull *= factor
+                    g = read(grads, there, d, True, h, True, w, True, G, 0.0).to(tl.float32)
+                    pull = g * part_of(d, h, w, factor, Y, G, K, S, P, D, BINS, PADDED, COUNT)
                 else:
-                    largest = tl.load(top + at, there, 1.0)
-                    s = tl.load(slope + at, there, 0.0)
+                    largest = read(tops, there, d, True, h, True, w, True, C, 1.0)
+                    s = read(slopes, there, d, True, h, True, w, True, C, 0.0)
                     if KIND == "soft":
-                        pull = pulled(v, s, largest, tl.load(lag + at, there, 0.0))
+                        pull = pulled(v, s, largest, read(lags, there, d, True, h, True, w, True, C, 0.0))
                     else:
                         pull = slope_of_cell(v, s, largest, of_plane, eps, POWER, KIND)
                 total += tl.where(there, pull, 0.0)
-    target = plane(x_grad, image, first, y_image, y_plane, BP) + along(columns, Y)
-    target += i_depth.to(tl.int64) * Y[3] + i_row.to(tl.int64) * Y[4]
-    tl.store(target, total.to(x_grad.dtype.element_ty), ok)
+    store(plane(x_grad, image, first, y_image, y_plane, BP), total, ok, i_depth, i_row, columns, Y)
 
 
 # --- from tensors to launches ----------------------------------------------------------------------------------------

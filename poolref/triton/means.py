@@ -26,7 +26,7 @@ import triton.language as tl
 from torch import Tensor
 
 from poolref.regions import Adaptive, Window
-from poolref.triton.average import multiplier, share
+from poolref.triton.average import multiplier, part_of
 from poolref.triton.launch import Taps, as_maps, launch, layouts, like, over_inputs, over_outputs
 from poolref.triton.windows import cell, owner, place, plane, read, store, tap, write
 
@@ -250,18 +250,6 @@ def sums(counted, there, t, K: tl.constexpr, COUNT: tl.constexpr, POWER: tl.cons
     return largest, total, excess, weighted
 
 
-@triton.jit
-def part_of(o_depth, row, columns, factor, X: tl.constexpr, Y: tl.constexpr, K: tl.constexpr, S: tl.constexpr,
-            P: tl.constexpr, D: tl.constexpr, BINS: tl.constexpr, COUNT: tl.constexpr):  # fmt: skip
-    """1 over the number of cells of a region, or for Lp 1."""
-    if COUNT:
-        part = share(o_depth, X[0], Y[0], K[0], S[0], P[0], D[0], BINS, False)
-        part *= share(row, X[1], Y[1], K[1], S[1], P[1], D[1], BINS, False)
-        return part * share(columns, X[2], Y[2], K[2], S[2], P[2], D[2], BINS, False)
-    else:
-        return factor
-
-
 # --- the kernels ----------------------------------------------------------------------------------------------------
 
 
@@ -287,7 +275,7 @@ def mean_forward(x, y, t, planes, x_image, x_plane, y_image, y_plane, t_image, t
         _, counted, there = region(x_planes, ok, o_depth, o_row, o_column, r, eps,
                                    X, Y, K, S, P, D, BINS, COUNT, F, BP, BW)  # fmt: skip
         largest, total, excess, _ = sums(counted, there, of_plane, K, COUNT, POWER, F, False)
-        part = part_of(o_depth, o_row + r, columns, factor, X, Y, K, S, P, D, BINS, COUNT)
+        part = part_of(o_depth, o_row + r, columns, factor, X, Y, K, S, P, D, BINS, False, COUNT)
         results = results + (lowered(total * part, excess * part, largest, of_plane, POWER, F),)
     y_planes = plane(y, image, first, y_image, y_plane, BP)
     for r in tl.static_range(ROWS):
@@ -314,7 +302,7 @@ def mean_slopes(grad, x, top, slope, t, t_grad, planes, x_image, x_plane, y_imag
         _, counted, there = region(x_planes, ok, o_depth, o_row, o_column, r, eps,
                                    X, Y, K, S, P, D, BINS, COUNT, F, BP, BW)  # fmt: skip
         largest, total, excess, weighted = sums(counted, there, of_plane, K, COUNT, POWER, F, LEARNED)
-        part = part_of(o_depth, o_row + r, columns, factor, X, Y, K, S, P, D, BINS, COUNT)
+        part = part_of(o_depth, o_row + r, columns, factor, X, Y, K, S, P, D, BINS, False, COUNT)
         row_ok, column_ok = o_row + r < Y[1], columns < Y[2]
         g = read(grads, ok, o_depth, True, o_row + r, row_ok, columns, column_ok, G, 0.0).to(tl.float32)
         tops = tops + (largest,)
@@ -364,7 +352,7 @@ def mean_backward_apart(grad, x, x_grad, t, t_grad, planes, x_image, x_plane, y_
         cells, counted, there = region(x_planes, ok, o_depth, o_row, o_column, r, eps,
                                        X, G, S, S, P, D, False, COUNT, F, BP, BW)  # fmt: skip
         largest, total, excess, weighted = sums(counted, there, of_plane, S, COUNT, POWER, F, LEARNED)
-        part = part_of(o_depth, o_row + r, columns, factor, X, G, S, S, P, D, False, COUNT)
+        part = part_of(o_depth, o_row + r, columns, factor, X, G, S, S, P, D, False, False, COUNT)
         depth_ok, row_ok, column_ok = o_depth < G[0], o_row + r < G[1], columns < G[2]
         inside = depth_ok & row_ok & column_ok  # not so for cells that are left over
         g = read(grads, ok, o_depth, depth_ok, o_row + r, row_ok, columns, column_ok, G, 0.0).to(tl.float32)

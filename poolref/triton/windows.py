@@ -114,16 +114,25 @@ def tap(x, ok, depth, depth_ok, row, row_ok, first, KW: tl.constexpr, X: tl.cons
 
 
 @triton.jit
+def bin_of(i, t, N: tl.constexpr, O: tl.constexpr):
+    """Along one axis: the `t`-th bin that holds cell `i`, whether there is one, and by which tap.
+
+    The bins that hold a cell are themselves the bins of `N` over `O`.
+    """
+    o = start(i, O, N) + t
+    return o, (o < behind(i, O, N)) & (o < O), i - start(o, N, O)
+
+
+@triton.jit
 def owner(i0, R: tl.constexpr, PHASE: tl.constexpr, t: tl.constexpr, N: tl.constexpr, O: tl.constexpr,
           S: tl.constexpr, P: tl.constexpr, D: tl.constexpr, BINS: tl.constexpr):  # fmt: skip
     """Along one axis: the `t`-th output whose region holds an input cell, whether there is one, and by which tap.
 
     The cell is number `(i0 + R) * S + PHASE`.  All cells of one phase are reached by the same taps, at the same
-    distance, so nothing is divided.  The bins that hold cell `i` are themselves the bins of `N` over `O`.
+    distance, so nothing is divided.
     """
     if BINS:
-        o, ok = cell(i0, R, t, O, N, S, P, D, True)
-        return o, ok, i0 + R - start(o, N, O)
+        return bin_of(i0 + R, t, N, O)
     else:
         o = i0 + (R + (PHASE + P - t * D) // S)
         return o, (o >= 0) & (o < O), t

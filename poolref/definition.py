@@ -17,7 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from poolref.regions import Regions, check_regions, check_spatial
+from poolref.checks import check_regions, check_spatial
+from poolref.regions import Regions
 
 __all__ = [
     "expectation",

@@ -11,19 +11,19 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "poolref").rglob("*.py"))
-PARTS = ("regions", "definition", "catalog", "numpy", "torch", "triton", "teaching")
 
 # Which other parts of poolref each part may import, and which packages beyond Python's own.
 MAY_IMPORT = {
     "poolref": (set(), set()),
-    "regions": (set(), set()),
-    "definition": ({"regions"}, {"numpy"}),
+    "checks": ({"regions"}, set()),
+    "regions": ({"checks"}, set()),
+    "definition": ({"regions", "checks"}, {"numpy"}),
     "catalog": (set(), set()),
-    "numpy": ({"regions"}, {"numpy"}),
-    "torch": ({"regions", "catalog", "triton"}, {"numpy", "torch"}),
+    "numpy": ({"regions", "checks"}, {"numpy"}),
+    "torch": ({"regions", "checks", "catalog", "triton"}, {"numpy", "torch"}),
     "triton": ({"regions"}, {"torch", "triton"}),
     "teaching": (
-        {"regions", "definition", "catalog", "numpy"},
+        {"regions", "checks", "definition", "catalog", "numpy"},
         None,
     ),  # packages: only when used, which is tested below
 }

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from poolref.checks import check_flag, check_int
 from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_numbers
-from poolref.regions import Regions, Window, check_flag, check_int
+from poolref.regions import Regions, Window
 
 
 def avg_pool(

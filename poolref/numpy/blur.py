@@ -6,9 +6,10 @@ from math import comb
 
 import numpy as np
 
+from poolref.checks import check_int, check_ndim, check_reflection, check_spatial
 from poolref.numpy.core import as_floats, as_gradient
 from poolref.numpy.max import max_pool, max_pool_backward
-from poolref.regions import Window, check_int, check_ndim, check_reflection, check_spatial
+from poolref.regions import Window
 
 
 def blur_pool(x: np.ndarray, filter_size: int = 3, stride: int = 2, ndim: int = 2) -> np.ndarray:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.checks import check_same_shape
 from poolref.numpy.core import as_floats, as_gradient
 from poolref.numpy.max import max_pool, max_pool_backward
-from poolref.regions import Columns, Rows, check_same_shape
+from poolref.regions import Columns, Rows
 
 
 def center_pool(a: np.ndarray, b: np.ndarray | None = None) -> np.ndarray:

@@ -16,8 +16,9 @@ from math import prod
 
 import numpy as np
 
+from poolref.checks import check_grad_shape, check_regions, check_spatial
 from poolref.numpy.scans import running_max, running_max_backward
-from poolref.regions import Pyramid, Regions, Running, Window, check_grad_shape, check_regions, check_spatial
+from poolref.regions import Pyramid, Regions, Running, Window
 
 BLOCK_CELLS = 200_000  # cells in a block of planes: as float32, with its temporaries, about 1 MiB
 

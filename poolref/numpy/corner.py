@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.checks import check_choice, check_same_shape
 from poolref.numpy.max import max_pool, max_pool_backward
-from poolref.regions import CORNERS, Running, check_choice, check_same_shape
+from poolref.regions import CORNERS, Running
 
 
 def corner_pool(a: np.ndarray, b: np.ndarray, corner: str = "top_left") -> np.ndarray:

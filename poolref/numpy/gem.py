@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.checks import check_positive
 from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
-from poolref.regions import Regions, check_positive
+from poolref.regions import Regions
 
 
 def gem_pool(x: np.ndarray, regions: Regions, p: float = 3, eps: float = 1e-6) -> np.ndarray:

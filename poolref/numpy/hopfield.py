@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.checks import check_features, check_int, check_mask, check_positive
 from poolref.numpy.core import as_floats, as_gradient
 from poolref.numpy.softmax import softmax
-from poolref.regions import check_features, check_int, check_mask, check_positive
 
 
 def hopfield_retrieve(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.checks import check_norm_type
 from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
-from poolref.regions import Regions, check_norm_type
+from poolref.regions import Regions
 
 
 def lp_pool(x: np.ndarray, regions: Regions, p: float = 2) -> np.ndarray:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from poolref.checks import check_positive
 from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
 from poolref.numpy.softmax import softmax
-from poolref.regions import Regions, check_positive
+from poolref.regions import Regions
 
 
 def lse_pool(x: np.ndarray, regions: Regions, r: float = 10) -> np.ndarray:

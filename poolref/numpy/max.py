@@ -6,8 +6,9 @@ from math import prod
 
 import numpy as np
 
+from poolref.checks import check_flag, check_regions, check_spatial
 from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_indices, as_numbers
-from poolref.regions import Adaptive, Pyramid, Regions, check_flag, check_regions, check_spatial
+from poolref.regions import Adaptive, Pyramid, Regions
 
 
 def max_pool(

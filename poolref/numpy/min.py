@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.checks import check_flag
 from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_numbers
 from poolref.numpy.max import max_pool_backward
-from poolref.regions import Regions, check_flag
+from poolref.regions import Regions
 
 
 def min_pool(

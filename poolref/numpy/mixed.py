@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.checks import check_fraction, check_same_shape, check_spatial, check_window
 from poolref.numpy.average import avg_pool, avg_pool_backward, sum_pool
 from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_gradient, as_numbers
 from poolref.numpy.max import max_pool, max_pool_backward
-from poolref.regions import (
-    Regions,
-    Window,
-    check_fraction,
-    check_same_shape,
-    check_spatial,
-    check_window,
-)
+from poolref.regions import Regions, Window
 
 
 def mixed_pool(x: np.ndarray, regions: Regions, alpha: float = 0.5) -> np.ndarray:

@@ -12,16 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from poolref.checks import check_boxes, check_flag, check_int, check_maps, check_positive, check_size
 from poolref.numpy.core import Grid, as_floats, as_gradient, as_numbers
-from poolref.regions import (
-    Box,
-    check_boxes,
-    check_flag,
-    check_int,
-    check_maps,
-    check_positive,
-    check_size,
-)
+from poolref.regions import Box
 
 
 def roi_pool(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.checks import check_non_negative
 from poolref.numpy.core import Grid, Strip, apply, apply_backward, as_floats, sums_are_safe
 from poolref.numpy.max import max_pool_backward
-from poolref.regions import Regions, check_non_negative
+from poolref.regions import Regions
 
 
 def stochastic_pool(x: np.ndarray, regions: Regions, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

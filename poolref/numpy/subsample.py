@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.checks import check_spatial, check_window
 from poolref.numpy.core import as_floats, as_gradient, as_numbers
-from poolref.regions import Window, check_spatial, check_window
+from poolref.regions import Window
 
 
 def subsample(x: np.ndarray, window: Window) -> np.ndarray:

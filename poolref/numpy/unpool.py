@@ -7,8 +7,8 @@ from math import prod
 
 import numpy as np
 
+from poolref.checks import check_shape, check_spatial
 from poolref.numpy.core import as_floats, as_gradient, as_indices, as_numbers
-from poolref.regions import check_shape, check_spatial
 
 
 def max_unpool(y: np.ndarray, indices: np.ndarray, output_shape: Sequence[int]) -> np.ndarray:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from poolref.checks import check_int
 from poolref.numpy import avg_pool
-from poolref.regions import Adaptive, check_int
+from poolref.regions import Adaptive
 from poolref.teaching.extras import need
 
 

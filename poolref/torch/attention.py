@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from poolref.regions import check_flag, check_int, check_size
+from poolref.checks import check_flag, check_int, check_size
 from poolref.torch.core import check_float_tensor, check_map, check_mask_tensor
 from poolref.torch.hopfield import HopfieldPool, attend, check_set, hopfield_pool
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from poolref.regions import Regions, Window, check_flag, check_int
+from poolref.checks import check_flag, check_int
+from poolref.regions import Regions, Window
 from poolref.torch.core import (
     ADAPTIVE_AVG_POOL,
     AVG_POOL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from poolref.regions import check_int
+from poolref.checks import check_int
 from poolref.torch.core import check_map
 
 

@@ -8,7 +8,8 @@ from math import comb
 import torch
 from torch import Tensor, nn
 
-from poolref.regions import Window, check_int, check_ndim, check_reflection
+from poolref.checks import check_int, check_ndim, check_reflection
+from poolref.regions import Window
 from poolref.torch.core import check_floats, widen
 from poolref.torch.cuda import from_triton, runs_kernels
 from poolref.torch.forms import functions, modules

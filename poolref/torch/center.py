@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from poolref.regions import Columns, Rows, check_same_shape
+from poolref.checks import check_same_shape
+from poolref.regions import Columns, Rows
 from poolref.torch.blocks import TwoBranchBlock
 from poolref.torch.core import check_numbers
 from poolref.torch.cuda import from_triton, runs_kernels

@@ -14,20 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from poolref.regions import (
-    Adaptive,
-    Box,
-    Columns,
-    Pyramid,
-    Regions,
-    Rows,
-    Running,
-    Whole,
-    Window,
-    check_mask,
-    check_regions,
-    check_spatial,
-)
+from poolref.checks import check_mask, check_regions, check_spatial
+from poolref.regions import Adaptive, Box, Columns, Pyramid, Regions, Rows, Running, Whole, Window
 
 MAX_POOL = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
 AVG_POOL = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)

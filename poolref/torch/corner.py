@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from poolref.regions import CORNERS, Running, check_choice, check_same_shape
+from poolref.checks import check_choice, check_same_shape
+from poolref.regions import CORNERS, Running
 from poolref.torch.blocks import TwoBranchBlock, convolution
 from poolref.torch.core import check_numbers, region_max
 from poolref.torch.cuda import from_triton, runs_kernels

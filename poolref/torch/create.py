@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from poolref import catalog
-from poolref.regions import check_ndim
+from poolref.checks import check_ndim
 
 
 class Replacement(NamedTuple):

@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from poolref.regions import Adaptive, Regions, Whole, Window, check_flag
+from poolref.checks import check_flag
+from poolref.regions import Adaptive, Regions, Whole, Window
 from poolref.torch import cuda
 from poolref.torch.core import in_onnx_export
 

@@ -7,7 +7,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Regions, Window, check_positive
+from poolref.checks import check_positive
+from poolref.regions import Adaptive, Regions, Window
 from poolref.torch.core import check_floats, level_by_level
 from poolref.torch.cuda import LINES
 from poolref.torch.forms import (

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from poolref.regions import check_features, check_flag, check_int, check_positive
+from poolref.checks import check_features, check_flag, check_int, check_positive
 from poolref.torch.core import check_float_tensor, check_mask_tensor, in_onnx_export, widen
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Regions, Whole, Window, check_norm_type
+from poolref.checks import check_norm_type
+from poolref.regions import Adaptive, Regions, Whole, Window
 from poolref.torch.core import check_floats, level_by_level, region_max
 from poolref.torch.cuda import LINES
 from poolref.torch.forms import (

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Pyramid, Regions, Running, Window, check_flag
+from poolref.checks import check_flag
+from poolref.regions import Adaptive, Pyramid, Regions, Running, Window
 from poolref.torch.core import (
     ADAPTIVE_MAX_POOL,
     check_numbers,

@@ -13,7 +13,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from poolref.regions import Regions, check_broadcast, check_flag, check_int
+from poolref.checks import check_broadcast, check_flag, check_int
+from poolref.regions import Regions
 from poolref.torch.core import (
     as_window,
     check_float_tensor,

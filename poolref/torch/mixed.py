@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from poolref.regions import Regions, Window, check_fraction, check_same_shape, check_window
+from poolref.checks import check_fraction, check_same_shape, check_window
+from poolref.regions import Regions, Window
 from poolref.torch.average import avg_pool
 from poolref.torch.core import check_float_tensor, check_floats, level_by_level, widen
 from poolref.torch.forms import (

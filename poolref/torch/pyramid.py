@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from poolref.regions import Pyramid, check_choice
+from poolref.checks import check_choice
+from poolref.regions import Pyramid
 from poolref.torch.average import avg_pool, sum_pool
 from poolref.torch.gem import gem_pool
 from poolref.torch.lp import lp_pool

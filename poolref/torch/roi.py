@@ -12,7 +12,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from poolref.regions import check_boxes, check_flag, check_int, check_maps, check_positive, check_size
+from poolref.checks import check_boxes, check_flag, check_int, check_maps, check_positive, check_size
 from poolref.torch.core import check_float_tensor, in_onnx_export, widen
 from poolref.torch.cuda import from_triton, runs_kernels
 from poolref.torch.operators import operator

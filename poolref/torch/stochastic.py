@@ -10,7 +10,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from poolref.regions import Regions, Window, check_flag, check_non_negative
+from poolref.checks import check_flag, check_non_negative
+from poolref.regions import Regions, Window
 from poolref.torch.core import check_floats, level_by_level, region_cells, widen
 from poolref.torch.forms import Ints, WindowPool, window_functions
 from poolref.torch.kernels import kernel

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from poolref.regions import Columns, Pyramid, Rows, check_int
+from poolref.checks import check_int
+from poolref.regions import Columns, Pyramid, Rows
 from poolref.torch.average import avg_pool
 from poolref.torch.blocks import convolution
 from poolref.torch.core import check_floats, check_map

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from poolref.regions import Window, check_window
+from poolref.checks import check_window
+from poolref.regions import Window
 from poolref.torch.core import check_numbers
 from poolref.torch.forms import WindowPool, modules, window_functions
 

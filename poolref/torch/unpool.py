@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from poolref.regions import Whole, check_same_shape, check_shape
+from poolref.checks import check_same_shape, check_shape
+from poolref.regions import Whole
 from poolref.torch.core import check_numbers
 from poolref.torch.forms import Ints, modules, window
 

@@ -3,7 +3,8 @@
 from itertools import product
 from math import ceil, prod
 
-from poolref.regions import Window, check_int, receptive_field
+from poolref.checks import check_int
+from poolref.regions import Window, receptive_field
 from poolref.teaching.exercises import Exercise
 
 # --- cells ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,235 @@
+"""Every argument check of the package, so that one mistake gets one message wherever it is made.
+
+A message names the argument, its value and what would have been accepted.  Arrays are told apart by their shapes and
+dtypes, so that every column can ask here, and no array library is needed.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from math import isfinite
+from numbers import Real
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from poolref.regions import Regions, Window
+
+
+def check_int(name: str, value: object, minimum: int) -> int:
+    """Return `value` as an int of at least `minimum`; a TypeError or ValueError that names `name` otherwise."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int of at least {minimum}, got {value!r}") from None
+    if number < minimum:
+        raise ValueError(f"{name} must be at least {minimum}, got {value!r}")
+    return number
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return `value` if it is a bool; a TypeError that names `name` otherwise."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
+def check_norm_type(name: str, value: object) -> float:
+    """Return `value` as a float above 0 (inf included); a TypeError or ValueError that names `name` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number above 0, or inf, got {value!r}")
+    if not value > 0:
+        raise ValueError(f"{name} must be above 0, or inf, got {value!r}")
+    return float(value)
+
+
+def check_positive(name: str, value: object) -> float:
+    """Return `value` as a finite float above 0; a TypeError or ValueError that names `name` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a finite number above 0, got {value!r}")
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} must be above 0 and finite, got {value!r}")
+    return float(value)
+
+
+def check_fraction(name: str, value: object) -> float:
+    """Return `value` as a float from 0 to 1; a TypeError or ValueError that names `name` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number from 0 to 1, got {value!r}")
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be from 0 to 1, got {value!r}")
+    return float(value)
+
+
+def check_non_negative(name: str, smallest: float) -> None:
+    """Raise a ValueError if `smallest`, the smallest number in the array called `name`, is negative."""
+    if smallest < 0:
+        raise ValueError(f"{name} must hold no negative number, got {smallest}")
+
+
+def check_choice(name: str, value: object, accepted: Iterable[str]) -> str:
+    """Return `value` if it is one of the strings in `accepted`; a ValueError that lists them otherwise."""
+    choices = list(accepted)
+    if value not in choices:
+        *others, last = (f'"{choice}"' for choice in choices)
+        raise ValueError(f"{name} must be {', '.join(others)} or {last}, got {value!r}")
+    return value
+
+
+def check_same_shape(name: str, shape: Sequence[int], model: str, expected: Sequence[int]) -> None:
+    """Raise a ValueError unless the array called `name` has the shape of the one called `model`."""
+    if tuple(shape) != tuple(expected):
+        raise ValueError(f"{name} must have the shape of {model}, {tuple(expected)}, got {tuple(shape)}")
+
+
+def check_features(name: str, shape: Sequence[int], model: str, expected: Sequence[int]) -> tuple[int, ...]:
+    """Check that two arrays are sets of vectors, (..., vectors, features), of the same number of features.
+
+    Returns the shape in which every vector of the first meets every vector of the second; leading axes broadcast.
+    """
+    if min(len(shape), len(expected)) < 2 or shape[-1] != expected[-1] or 0 in (expected[-2], expected[-1]):
+        raise ValueError(
+            f"{name} and {model} must be (..., vectors, features) with as many features, and {model} not empty, "
+            f"got {tuple(shape)} and {tuple(expected)}"
+        )
+    lead = []
+    for a, b in zip_longest(reversed(shape[:-2]), reversed(expected[:-2]), fillvalue=1):
+        if a != b and 1 not in (a, b):
+            raise ValueError(
+                f"{name} and {model} must have leading axes that broadcast, got {tuple(shape)} and {tuple(expected)}"
+            )
+        lead.insert(0, b if a == 1 else a)
+    return (*lead, shape[-2], expected[-2])
+
+
+def check_mask(name: str, dtype: object, shape: Sequence[int], expected: Sequence[int]) -> None:
+    """Raise a TypeError unless a mask holds bools, and a ValueError unless it broadcasts to the shape `expected`."""
+    if str(dtype) not in ("bool", "torch.bool"):
+        raise TypeError(f"{name} must hold bools, True where something takes part, got {dtype}")
+    check_broadcast(name, shape, expected)
+
+
+def check_broadcast(name: str, shape: Sequence[int], expected: Sequence[int]) -> None:
+    """Raise a ValueError unless the array called `name` broadcasts to the shape `expected`."""
+    fits = all(n in (1, m) for n, m in zip(reversed(shape), reversed(expected)))
+    if len(shape) > len(expected) or not fits:
+        raise ValueError(f"{name} must broadcast to the shape {tuple(expected)}, got {tuple(shape)}")
+
+
+def check_ndim(ndim: object) -> int:
+    """Return the number of spatial axes: 1, 2 or 3."""
+    if check_int("ndim", ndim, 1) > 3:
+        raise ValueError(f"ndim must be 1, 2 or 3, got {ndim!r}")
+    return operator.index(ndim)
+
+
+def check_regions(regions: object) -> Regions:
+    """Return `regions` if it is one of the kinds in poolref.regions; a TypeError otherwise."""
+    from poolref.regions import Regions  # not above, because that module imports this one
+
+    if not isinstance(regions, Regions):
+        raise TypeError(
+            "regions must be a Window, Adaptive, Whole, Pyramid, Box, Rows, Columns or Running of poolref.regions, "
+            f"got {regions!r}"
+        )
+    return regions
+
+
+def check_window(name: str, value: object) -> Window:
+    """Return `value` if it is a Window; a TypeError that names `name` otherwise."""
+    from poolref.regions import Window  # not above, because that module imports this one
+
+    if not isinstance(value, Window):
+        raise TypeError(f"{name} must be a Window of poolref.regions, got {value!r}")
+    return value
+
+
+def check_spatial(shape: Sequence[int], ndim: int, name: str = "x") -> tuple[int, ...]:
+    """Return the last `ndim` entries of an array's `shape`: its spatial shape, in which no axis may be empty."""
+    if len(shape) < ndim:
+        raise ValueError(
+            f"{name} must have at least {ndim} axes, its last {ndim} being spatial, got shape {tuple(shape)}"
+        )
+    spatial = tuple(shape[len(shape) - ndim :])
+    if 0 in spatial:
+        raise ValueError(
+            f"{name} must have no empty spatial axis, got shape {tuple(shape)} with spatial part {spatial}"
+        )
+    return spatial
+
+
+def check_maps(name: str, shape: Sequence[int]) -> None:
+    """Raise a ValueError unless `shape` is (N, C, H, W) with H and W at least 1."""
+    if len(shape) != 4 or 0 in shape[2:]:
+        raise ValueError(f"{name} must be (N, C, H, W) with H and W at least 1, got shape {tuple(shape)}")
+
+
+def check_boxes(shape: Sequence[int], boxes: list[list[float]], images: int) -> None:
+    """Raise a ValueError unless `boxes` are rows of five finite numbers, the first of which names one of the images."""
+    if len(shape) != 2 or shape[1] != 5:
+        raise ValueError(f"boxes must be (K, 5), rows of image, x1, y1, x2, y2, got shape {tuple(shape)}")
+    for row in boxes:
+        if not all(isfinite(v) for v in row):
+            raise ValueError(f"boxes must hold finite numbers, got {row}")
+        if row[0] not in range(images):
+            raise ValueError(f"boxes must begin with the index of one of {images} images, got {row}")
+
+
+def check_size(name: str, value: object, ndim: int) -> tuple[int, ...]:
+    """Return `value`, an int of at least 1 or a tuple of `ndim` such ints, as a tuple."""
+    check_rank(ndim, **{name: value})
+    return check_ints(name, value, ndim, minimum=1)
+
+
+def check_shape(name: str, value: object) -> tuple[int, ...]:
+    """Return `value` as a tuple of 1 to 3 ints, each at least 1: a spatial shape."""
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{name} must be a tuple of 1 to 3 ints of at least 1, got {value!r}")
+    if not 1 <= len(value) <= 3:
+        raise ValueError(f"{name} must be a tuple of 1 to 3 ints of at least 1, got {value!r}")
+    return check_ints(name, value, len(value), minimum=1)
+
+
+def check_reflection(spatial: Sequence[int], filter_size: int) -> None:
+    """Raise a ValueError unless every axis has more cells than are reflected into the padding behind it."""
+    if min(spatial) <= filter_size // 2:
+        raise ValueError(
+            f"x must have more than {filter_size // 2} cells on every spatial axis, so that its edge can be reflected "
+            f"for filter_size={filter_size}, got spatial part {tuple(spatial)}"
+        )
+
+
+def check_grad_shape(grad_shape: Sequence[int], expected: Sequence[int], name: str = "grad_output") -> None:
+    """Raise a ValueError unless an array called `name` has the shape of the output it belongs to."""
+    if tuple(grad_shape) != tuple(expected):
+        raise ValueError(f"{name} must have the output's shape {tuple(expected)}, got {tuple(grad_shape)}")
+
+
+def check_rank(ndim: object, **arguments: object) -> int:
+    """Return the number of spatial axes on which `ndim` and the lengths of all tuples among the arguments agree.
+
+    Where nothing says otherwise there are two.
+    """
+    rank, source = (None, "") if ndim is None else (check_ndim(ndim), f"ndim={ndim!r}")
+    for name, value in arguments.items():
+        if not isinstance(value, (tuple, list)):
+            continue
+        if not 1 <= len(value) <= 3:
+            raise ValueError(f"{name} must be an int or a tuple of 1 to 3 ints, one for each axis, got {value!r}")
+        if rank is not None and len(value) != rank:
+            raise ValueError(f"{name} must be an int or a tuple of {rank} ints to agree with {source}, got {value!r}")
+        rank, source = len(value), f"{name}={value!r}"
+    return 2 if rank is None else rank
+
+
+def check_ints(name: str, value: object, ndim: int, minimum: int) -> tuple[int, ...]:
+    """Return `value`, an int of at least `minimum` for all axes or a tuple with one for each, as a tuple."""
+    values = value if isinstance(value, (tuple, list)) else (value,) * ndim
+    try:
+        return tuple(check_int(name, v, minimum) for v in values)
+    except (TypeError, ValueError) as error:
+        accepted = f"{name} must be an int of at least {minimum} or a tuple of such ints, one for each axis"
+        raise type(error)(f"{accepted}, got {value!r}") from None

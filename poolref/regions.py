@@ -14,7 +14,20 @@ from itertools import product
 from math import gcd, prod
 from typing import NamedTuple
 
-from poolref.checks import check_choice, check_flag, check_int, check_ints, check_ndim, check_rank
+from poolref.checks import (
+    check_centers,
+    check_choice,
+    check_fit,
+    check_flag,
+    check_ints,
+    check_levels,
+    check_ndim,
+    check_output_index,
+    check_padding,
+    check_rank,
+    check_spatial_shape,
+    check_windows,
+)
 
 __all__ = [
     "Adaptive",
@@ -54,25 +67,13 @@ class Regions:
 
     def cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> list[tuple[int, ...]]:
         """Return the input cells that the output cell at `output_index` sees, in the order in which they are met."""
-        spans = self.spans(spatial_shape)
-        return list(product(*(axis[i] for axis, i in zip(spans, self._check_index(output_index, spatial_shape)))))
+        index = check_output_index(output_index, self.output_shape(spatial_shape))
+        return list(product(*(axis[i] for axis, i in zip(self.spans(spatial_shape), index))))
 
     def padding_cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> int:
         """Return how many cells of this region lie in explicit padding.  Only a Window has any."""
-        self._check_index(output_index, spatial_shape)
+        check_output_index(output_index, self.output_shape(spatial_shape))
         return 0
-
-    def _check_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
-        if len(spatial_shape) != self.ndim:
-            raise ValueError(f"spatial_shape must have {self.ndim} entries for {self!r}, got {tuple(spatial_shape)}")
-        return tuple(check_int("spatial_shape", n, 1) for n in spatial_shape)
-
-    def _check_index(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> tuple[int, ...]:
-        shape = self.output_shape(spatial_shape)
-        index = tuple(output_index)
-        if len(index) != len(shape) or not all(0 <= i < n for i, n in zip(index, shape)):
-            raise ValueError(f"output_index must lie inside the output shape {shape}, got {index}")
-        return index
 
 
 @dataclass(frozen=True)
@@ -123,14 +124,10 @@ class Window(Regions):
             object.__setattr__(self, name, check_ints(name, value, ndim, minimum=0 if name == "padding" else 1))
         object.__setattr__(self, "ndim", ndim)
         check_flag("ceil_mode", self.ceil_mode)
-        if any(p > k // 2 for p, k in zip(self.padding, self.kernel_size)):
-            raise ValueError(
-                f"padding must be at most half of kernel_size={self.kernel_size}, that is "
-                f"{tuple(k // 2 for k in self.kernel_size)}, got {self.padding}"
-            )
+        check_padding(self.padding, self.kernel_size)
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
-        shape = self._check_shape(spatial_shape)
+        shape = check_spatial_shape(spatial_shape, self)
         return tuple(self._output_size(axis, n) for axis, n in enumerate(shape))
 
     def _output_size(self, axis: int, n: int) -> int:
@@ -139,12 +136,7 @@ class Window(Regions):
         size = (room + (s - 1 if self.ceil_mode else 0)) // s + 1
         if self.ceil_mode and (size - 1) * s >= n + p:
             size -= 1
-        if size < 1:
-            raise ValueError(
-                f"kernel_size={self.kernel_size} with dilation={self.dilation} spans {d * (k - 1) + 1} cells on axis "
-                f"{axis}; with padding={self.padding} it must fit into at most {n + 2 * p}, for an axis of {n} cells"
-            )
-        return size
+        return check_fit(self, axis, n, size)
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
         spans = []
@@ -175,16 +167,12 @@ class Window(Regions):
         for axis, (n, o, k, s, p, d) in enumerate(self._axes(spatial_shape)):
             first = (k - 1) // 2 * d - p
             last = first + (o - 1) * s
-            if first < 0 or last >= n:
-                raise ValueError(
-                    f"window must have the centre of each of its places in the map, got {self!r} with centres from "
-                    f"{first} to {last} on axis {axis} of {n} cells"
-                )
+            check_centers(self, axis, n, first, last)
             centers.append(range(first, last + 1, s))
         return tuple(centers)
 
     def padding_cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> int:
-        index = self._check_index(output_index, spatial_shape)
+        index = check_output_index(output_index, self.output_shape(spatial_shape))
         sizes = self.padded_sizes(spatial_shape)
         return prod(axis[i] for axis, i in zip(sizes, index)) - len(self.cells(output_index, spatial_shape))
 
@@ -236,7 +224,7 @@ class Adaptive(Regions):
         object.__setattr__(self, "ndim", ndim)
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
-        shape = self._check_shape(spatial_shape)
+        shape = check_spatial_shape(spatial_shape, self)
         return tuple(n if o is None else o for n, o in zip(shape, self.output_size))
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
@@ -264,10 +252,10 @@ class Whole(Regions):
         check_ndim(self.ndim)
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
-        return (1,) * len(self._check_shape(spatial_shape))
+        return (1,) * len(check_spatial_shape(spatial_shape, self))
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
-        return tuple((range(n),) for n in self._check_shape(spatial_shape))
+        return tuple((range(n),) for n in check_spatial_shape(spatial_shape, self))
 
 
 @dataclass(frozen=True)
@@ -293,22 +281,18 @@ class Pyramid(Regions):
 
     def __post_init__(self) -> None:
         check_ndim(self.ndim)
-        if not isinstance(self.levels, (tuple, list)):
-            raise TypeError(f"levels must be a tuple of ints of at least 1, got {self.levels!r}")
-        if not self.levels:
-            raise ValueError("levels must hold at least one int of at least 1, got an empty tuple")
-        object.__setattr__(self, "levels", check_ints("levels", tuple(self.levels), self.ndim, minimum=1))
+        object.__setattr__(self, "levels", check_levels(self.levels))
 
     def grids(self) -> tuple[Adaptive, ...]:
         """Return the levels as adaptive regions, in order."""
         return tuple(Adaptive((n,) * self.ndim) for n in self.levels)
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
-        self._check_shape(spatial_shape)
+        check_spatial_shape(spatial_shape, self)
         return (sum(n**self.ndim for n in self.levels),)
 
     def cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> list[tuple[int, ...]]:
-        (position,) = self._check_index(output_index, spatial_shape)
+        (position,) = check_output_index(output_index, self.output_shape(spatial_shape))
         for level in self.levels:
             if position < level**self.ndim:
                 break
@@ -347,20 +331,16 @@ class Box(Regions):
     def __post_init__(self) -> None:
         ndim = check_rank(None, start=self.start, size=self.size, output_size=self.output_size)
         object.__setattr__(self, "ndim", ndim)
-        start = self.start if isinstance(self.start, (tuple, list)) else (self.start,) * ndim
-        if not all(hasattr(v, "__index__") for v in start):
-            raise TypeError(f"start must be an int or a tuple of ints, one for each axis, got {self.start!r}")
-        object.__setattr__(self, "start", tuple(map(operator.index, start)))
-        for name in ("size", "output_size"):
-            object.__setattr__(self, name, check_ints(name, getattr(self, name), ndim, minimum=1))
+        for name, minimum in (("start", None), ("size", 1), ("output_size", 1)):
+            object.__setattr__(self, name, check_ints(name, getattr(self, name), ndim, minimum))
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
-        self._check_shape(spatial_shape)
+        check_spatial_shape(spatial_shape, self)
         return self.output_size
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
         spans = []
-        for n, start, size, o in zip(self._check_shape(spatial_shape), self.start, self.size, self.output_size):
+        for n, start, size, o in zip(check_spatial_shape(spatial_shape, self), self.start, self.size, self.output_size):
             edges = ((start + i * size // o, start - ((i + 1) * size // -o)) for i in range(o))
             spans.append(tuple(range(min(max(a, 0), n), min(max(b, 0), n)) for a, b in edges))
         return tuple(spans)
@@ -373,10 +353,10 @@ class Rows(Regions):
     ndim = 2
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
-        return self._check_shape(spatial_shape)[0], 1
+        return check_spatial_shape(spatial_shape, self)[0], 1
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
-        height, width = self._check_shape(spatial_shape)
+        height, width = check_spatial_shape(spatial_shape, self)
         return tuple(range(i, i + 1) for i in range(height)), (range(width),)
 
 
@@ -387,10 +367,10 @@ class Columns(Regions):
     ndim = 2
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
-        return 1, self._check_shape(spatial_shape)[1]
+        return 1, check_spatial_shape(spatial_shape, self)[1]
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
-        height, width = self._check_shape(spatial_shape)
+        height, width = check_spatial_shape(spatial_shape, self)
         return (range(height),), tuple(range(j, j + 1) for j in range(width))
 
 
@@ -427,10 +407,10 @@ class Running(Regions):
         return self.direction in ("up", "left")
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
-        return self._check_shape(spatial_shape)
+        return check_spatial_shape(spatial_shape, self)
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
-        shape = self._check_shape(spatial_shape)
+        shape = check_spatial_shape(spatial_shape, self)
         spans = [tuple(range(i, i + 1) for i in range(n)) for n in shape]
         n = shape[self.axis]
         spans[self.axis] = tuple(range(n - 1, i - 1, -1) if self.reverse else range(i + 1) for i in range(n))
@@ -470,11 +450,7 @@ def receptive_field(windows: Iterable[Window]) -> ReceptiveField:
 
     Source: araujo2019.
     """
-    stack = list(windows)
-    if not all(isinstance(window, Window) for window in stack):
-        raise TypeError(f"windows must be a sequence of Window, got {stack!r}")
-    if len({window.ndim for window in stack}) != 1:
-        raise ValueError(f"windows must be at least one Window, all of one rank, got {stack!r}")
+    stack = check_windows(windows)
     fields = []
     for axis in range(stack[0].ndim):
         size, jump, start = 1, 1, 0

@@ -24,7 +24,7 @@ from poolref.numpy import (
     sum_pool,
     sum_pool_backward,
 )
-from poolref.regions import Adaptive, Columns, Pyramid, Rows, Running, Whole, Window, receptive_field
+from poolref.regions import Adaptive, Box, Columns, Pyramid, Rows, Running, Whole, Window, receptive_field
 from poolref.torch import functional
 
 X = np.ones((2, 4, 5))
@@ -114,6 +114,11 @@ REGIONS = {
     "a float level": (lambda: Pyramid((2, 1.5)), TypeError, ["levels", "(2, 1.5)", "int"]),
     "levels no tuple": (lambda: Pyramid(3), TypeError, ["levels", "3", "tuple of ints"]),
     "pyramid of 0 axes": (lambda: Pyramid(ndim=0), ValueError, ["ndim", "0"]),
+    "float start of a box": (lambda: Box((0, 1.5), 2, 1), TypeError, ["start", "(0, 1.5)", "int or a tuple"]),
+    "bool start of a box": (lambda: Box(True, 2, 1), TypeError, ["start", "True", "int or a tuple"]),
+    "box of size 0": (lambda: Box(0, (2, 0), 1), ValueError, ["size", "(2, 0)", "at least 1"]),
+    "box without bins": (lambda: Box(0, 2, 0), ValueError, ["output_size", "0", "at least 1"]),
+    "box of two ranks": (lambda: Box((0, 0), (1,), 1), ValueError, ["size", "(1,)", "start=(0, 0)"]),
     "unknown direction": (lambda: Running("north"), ValueError, ["direction", "'north'", '"up", "down"', '"right"']),
     "direction in capitals": (lambda: Running("UP"), ValueError, ["direction", "'UP'", '"up"']),
     "direction no text": (lambda: Running(1), ValueError, ["direction", "1", '"up"']),

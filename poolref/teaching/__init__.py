@@ -4,10 +4,10 @@ Nothing here needs torch, and nothing here loads matplotlib, anywidget or scikit
 missing then is named: `pip install "poolref[teaching]"`.
 """
 
-from poolref.teaching import data
+from poolref.teaching import data, network
 from poolref.teaching.exercises import check
 from poolref.teaching.explorer import explorer
 from poolref.teaching.figures import draw_map, draw_pool, show, show_source
 from poolref.teaching.quiz import quiz
 
-__all__ = ["check", "data", "draw_map", "draw_pool", "explorer", "quiz", "show", "show_source"]
+__all__ = ["check", "data", "draw_map", "draw_pool", "explorer", "network", "quiz", "show", "show_source"]

@@ -9,5 +9,6 @@ from poolref.teaching.exercises import check
 from poolref.teaching.explorer import explorer
 from poolref.teaching.figures import draw_map, draw_pool, show, show_source
 from poolref.teaching.quiz import quiz
+from poolref.teaching.results import results
 
-__all__ = ["check", "data", "draw_map", "draw_pool", "explorer", "network", "quiz", "show", "show_source"]
+__all__ = ["check", "data", "draw_map", "draw_pool", "explorer", "network", "quiz", "results", "show", "show_source"]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 
 import numpy as np
 
@@ -33,6 +34,14 @@ PoolingFactory = Callable[[int], nn.Module]
 
 CHANNELS = (8, 16)
 SIZE = 20
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let torch draw from `seed`, as for initial weights, and afterwards go on as if nothing had happened."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 # --- building --------------------------------------------------------------------------------------------------------
@@ -66,7 +75,7 @@ def build(
     Raises:
         TypeError, ValueError: `pooling` or `head` is not in the catalog or makes no module of a window size alone.
     """
-    with _seeded(seed):
+    with seeded(seed):
         layers = {
             "conv1": nn.Conv2d(1, channels[0], 3, padding=1),
             "relu1": nn.ReLU(),
@@ -85,6 +94,19 @@ def build(
             features = network(torch.zeros(1, 1, size, size)).shape[1]
         network.add_module("linear", nn.Linear(features, outputs))
     return network
+
+
+def swapped(network: nn.Sequential, pooling: str | PoolingFactory) -> nn.Sequential:
+    """Return a copy of a network with another pooling in both places, and all its weights as they are.
+
+    Args:
+        network: one of :func:`build`.
+        pooling: as in :func:`build`.  The maps have to come out in the same sizes, or the linear layer does not fit.
+    """
+    copy = deepcopy(network)
+    copy.pool1 = _pooling(pooling, copy.conv1.out_channels)
+    copy.pool2 = _pooling(pooling, copy.conv2.out_channels)
+    return copy
 
 
 def load() -> nn.Sequential:
@@ -175,6 +197,22 @@ def whereabouts(images: np.ndarray) -> Draw:
         return data.canvas(images, at), at
 
     return draw
+
+
+def scattered(
+    images: np.ndarray, labels: np.ndarray, places: int = 10, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return every digit at several drawn places: sheets (places · n, 20, 20), labels, and the places (places · n, 2).
+
+    Args:
+        images: (n, 8, 8).
+        labels: (n,).
+        places: how many for each digit.  Default 10.
+        seed: of the places.  Default 0.
+    """
+    images, labels = np.tile(images, (places, 1, 1)), np.tile(labels, places)
+    at = data.positions(len(images), seed)
+    return data.canvas(images, at), labels, at
 
 
 def always(inputs: np.ndarray, targets: np.ndarray) -> Draw:
@@ -275,7 +313,7 @@ def train(
     check_int("epochs", epochs, 1)
     rng = np.random.default_rng(seed)
     losses = []
-    with _one_thread(), _seeded(seed):
+    with _one_thread(), seeded(seed):
         network.train()
         optimizer = torch.optim.Adam(network.parameters(), learning_rate)
         schedule = None
@@ -347,13 +385,6 @@ def evaluate(network: nn.Module, images: np.ndarray, labels: np.ndarray) -> dict
 def _as_tensors(inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
     targets = torch.from_numpy(np.ascontiguousarray(targets))
     return torch.from_numpy(inputs).float()[:, None], targets
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 @contextmanager

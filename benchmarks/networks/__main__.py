@@ -1,0 +1,44 @@
+"""Train the course's small network over seeds, and keep the results in book/results/.
+
+python -m benchmarks.networks                      every study; rows that are kept already are not made again
+python -m benchmarks.networks pooling_kinds        some of them
+python -m benchmarks.networks --show pooling_kinds the kept results as a table
+python -m benchmarks.networks weights              the weights that ship with poolref
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+from benchmarks.networks import study, weights
+from poolref.teaching import results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.networks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "name", nargs="*", help=f"weights, or studies: {', '.join(study.names())}; default: all studies"
+    )
+    parser.add_argument("--anew", action="store_true", help="forget what is kept, as after a change of a study's code")
+    parser.add_argument("--show", action="store_true", help="print what is kept, and run nothing")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.name) - {"weights", *study.names()}:
+        parser.error(f"name must be weights or one of {', '.join(study.names())}, got {', '.join(sorted(unknown))}")
+
+    torch.set_num_threads(1)
+    for name in arguments.name or study.names():
+        if arguments.show:
+            kept = results(name)
+            print(f"## {kept.question}\n\n{kept.table()}\n")
+        elif name == "weights":
+            print(weights.make())
+        else:
+            study.run(study.get(name), anew=arguments.anew)
+
+
+if __name__ == "__main__":
+    main()

@@ -135,7 +135,19 @@ def test_the_columns_do_not_hide_the_packages_they_are_named_after():
 
 
 def test_teaching_imports_without_torch_and_without_what_only_its_parts_use():
-    blocked = {"torch", "triton", "matplotlib", "anywidget", "ipywidgets", "sklearn", "yaml", "jsonschema", "pygments"}
+    blocked = {
+        "torch",
+        "triton",
+        "matplotlib",
+        "anywidget",
+        "ipywidgets",
+        "sklearn",
+        "skimage",
+        "scipy",
+        "yaml",
+        "jsonschema",
+        "pygments",
+    }
     run_without(blocked, "import poolref.teaching\n")
 
 
@@ -144,9 +156,23 @@ def test_teaching_works_without_torch():
         "import matplotlib; matplotlib.use('agg')\n"
         "import poolref.teaching, pkgutil, importlib\n"
         "for module in pkgutil.walk_packages(poolref.teaching.__path__, 'poolref.teaching.'):\n"
-        "    importlib.import_module(module.name)\n"
+        "    if module.name != 'poolref.teaching.training':\n"
+        "        importlib.import_module(module.name)\n"
         "poolref.teaching.explorer()\n"
-        "assert poolref.teaching.data.digit().shape == (8, 8)\n"
+        "from poolref.teaching import data, network\n"
+        "assert network.predict(data.canvas(data.digit(4))) == 4\n"
+    )
+    run_without({"torch", "triton"}, code)
+
+
+def test_training_says_that_it_needs_torch():
+    code = (
+        "try:\n"
+        "    import poolref.teaching.training\n"
+        "except ImportError as error:\n"
+        "    assert 'needs torch: pip install \"poolref[torch]\"' in str(error), error\n"
+        "else:\n"
+        "    raise AssertionError('imported without torch')\n"
     )
     run_without({"torch", "triton"}, code)
 

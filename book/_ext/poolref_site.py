@@ -57,7 +57,9 @@ def key_execution_cache(app, config):
     the site's own machinery writes the pages again, by the same means, but runs nothing.
     """
     caches = Path(app.outdir).parent / ".jupyter_cache"
-    config.nb_execution_cache_path = str(caches / digest("poolref/**/*", "book/quizzes/*", "requirements.txt"))
+    config.nb_execution_cache_path = str(
+        caches / digest("poolref/**/*", "book/quizzes/*", "book/results/*", "requirements.txt")
+    )
     for old in set(caches.glob("*")) - {Path(config.nb_execution_cache_path)}:
         shutil.rmtree(old)
     config.html_context = config.html_context | {"machinery": digest("book/_ext/*", "book/_static/**/*")}

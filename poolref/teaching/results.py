@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 REPOSITORY_RESULTS = Path(__file__).parents[2] / "book" / "results"
 INSTALLED_RESULTS = Path(__file__).parent / "kept_results"
+
+# Colours of tokens.css on white, so that a figure follows the theme of its page.
+INK, VALUE = "#16202b", "#3f97d6"
+COLOURS = (VALUE, "#b84a00", "#1a7f4b", "#7a3fb5", INK)
 
 
 class Interval(NamedTuple):
@@ -150,26 +155,54 @@ class Results:
         return "\n".join(f"| {line} |" for line in lines)
 
     def chart(self, measure: str, label: str, **case: object) -> Figure:
-        """Return a figure with one line for each case that agrees with `case`: all seeds, the mean, its interval.
+        """Return a figure with a line for each case that agrees with `case`: all seeds, the mean and its interval.
 
         Args:
             measure: its name.
             label: what stands below the axis.
             **case: which cases to show.  Default all.
         """
-        shown = [c for c in self.cases() if case.items() <= c.items()]
+        shown = [each for each in self.cases() if case.items() <= each.items()][::-1]
         figure, axes = need("matplotlib.pyplot").subplots(figsize=(6.4, 0.6 + 0.34 * len(shown)), layout="constrained")
-        for height, each in enumerate(reversed(shown)):
+        for height, each in enumerate(shown):
             values = list(self.by_seed(measure, **each).values())
             mean, low, high, _ = interval(values)
-            axes.plot(values, [height] * len(values), "o", color="#3f97d6", alpha=0.45, markersize=4)
-            axes.plot([low, high], [height, height], color="#16202b", linewidth=2.5)
-            axes.plot(mean, height, "o", color="#16202b", markersize=6)
-        names = [", ".join(str(v) for k, v in each.items() if k not in case) for each in reversed(shown)]
-        axes.set_yticks(range(len(shown)), names)
+            axes.plot(values, [height] * len(values), "o", color=VALUE, alpha=0.5, markersize=4)
+            axes.plot([low, high], [height, height], color=INK, linewidth=2.5)
+            axes.plot(mean, height, "o", color=INK, markersize=6)
+        axes.set_yticks(range(len(shown)), [_words(each, case) for each in shown])
         axes.set_xlabel(label)
         axes.spines[["top", "right"]].set_visible(False)
         return figure
+
+    def curves(self, measure: str, along: str, xlabel: str, ylabel: str, **case: object) -> Figure:
+        """Return a figure with a curve for each case that agrees with `case`: means over seeds, intervals as bands.
+
+        Args:
+            measure: its name.
+            along: what the cases are drawn along, such as "turned": a number that each case has.
+            xlabel: what stands below the figure.
+            ylabel: what stands beside it.
+            **case: which cases to show.  Default all.
+        """
+        shown = [each for each in self.cases() if case.items() <= each.items()]
+        curves: dict[str, list[tuple]] = {}
+        for each in shown:
+            name = _words(each, {**case, along: None})
+            curves.setdefault(name, []).append((each[along], *self.interval(measure, **each)))
+        figure, axes = need("matplotlib.pyplot").subplots(figsize=(6.4, 3.6), layout="constrained")
+        for (name, points), colour, marker in zip(curves.items(), cycle(COLOURS), cycle("os^Dv")):
+            x, mean, low, high, _ = zip(*sorted(points))
+            axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
+            axes.plot(x, mean, marker + "-", color=colour, markersize=5, label=name)
+        axes.set(xlabel=xlabel, ylabel=ylabel)
+        axes.legend(frameon=False)
+        axes.spines[["top", "right"]].set_visible(False)
+        return figure
+
+
+def _words(case: Mapping[str, object], known: Mapping[str, object]) -> str:
+    return ", ".join(str(value) for key, value in case.items() if key not in known)
 
 
 def results(study: str) -> Results:

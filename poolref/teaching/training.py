@@ -19,7 +19,7 @@ from copy import deepcopy
 import numpy as np
 
 from poolref import catalog
-from poolref.checks import check_int
+from poolref.checks import check_choice, check_int, check_ints, check_positive, check_same_shape
 from poolref.teaching import data
 from poolref.teaching import network as shipped
 
@@ -32,8 +32,9 @@ except ImportError as error:
 Draw = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 PoolingFactory = Callable[[int], nn.Module]
 
-CHANNELS = (8, 16)
 SIZE = 20
+HEADS = tuple(row.name for row in catalog.OPERATORS if row.kind == "reducer")
+POOLINGS = (*shipped.POOLINGS, "gated", "stochastic", "strided convolution", "none")
 
 
 @contextmanager
@@ -52,7 +53,7 @@ def build(
     *,
     outputs: int = 10,
     head: str | None = None,
-    channels: tuple[int, int] = CHANNELS,
+    channels: tuple[int, int] = (8, 16),
     dilation: int = 1,
     size: int = SIZE,
     seed: int = 0,
@@ -62,19 +63,23 @@ def build(
     Its layers are called conv1, relu1, pool1, conv2, relu2, pool2, flatten and linear.
 
     Args:
-        pooling: a name of the catalog, over windows of 2x2; "strided convolution", a learned 2x2 convolution with
-            stride 2 and a ReLU; "none"; or a function from a number of maps to a module.  Default "max".
+        pooling: one of `POOLINGS`, over windows of 2x2, where "strided convolution" is a learned 2x2 convolution with
+            stride 2 and a ReLU; or a function from a number of maps to a module.  Default "max".
         outputs: how many numbers come out.  Default 10.
-        head: None for a linear layer on all cells of pool2, or the name of a reducer of the catalog that first combines
-            each map into one number.  Default None.
+        head: None for a linear layer on all cells of pool2, or one of `HEADS`, which first combines each map into one
+            number.  Default None.
         channels: the numbers of maps of conv1 and conv2.  Default (8, 16).
         dilation: of conv2; above 1 its kernel reaches as far as one that follows a pooling.  Default 1.
         size: rows and columns of the input.  Default 20.
         seed: of the initial weights.  Default 0.
 
     Raises:
-        TypeError, ValueError: `pooling` or `head` is not in the catalog or makes no module of a window size alone.
+        TypeError: `outputs`, `channels`, `dilation`, `size` or `seed` is not an int.
+        ValueError: `pooling` or `head` is none of these, or a number is too small.
     """
+    for name, number in (("outputs", outputs), ("dilation", dilation), ("size", size)):
+        check_int(name, number, 1)
+    check_ints("channels", channels, 2, 1)
     with seeded(seed):
         layers = {
             "conv1": nn.Conv2d(1, channels[0], 3, padding=1),
@@ -85,6 +90,7 @@ def build(
             "pool2": _pooling(pooling, channels[1]),
         }
         if head is not None:
+            check_choice("head", head, HEADS)
             layers["head"] = _create_pool(f"global_{head}")
         layers["flatten"] = nn.Flatten()
         network = nn.Sequential()
@@ -148,20 +154,20 @@ def multiply_adds(network: nn.Module, size: int = SIZE) -> int:
 def _pooling(pooling: str | PoolingFactory, channels: int) -> nn.Module:
     if callable(pooling):
         return pooling(channels)
-    match pooling:
+    match check_choice("pooling", pooling, POOLINGS):
         case "none":
             return nn.Identity()
         case "strided convolution":
             return nn.Sequential(nn.Conv2d(channels, channels, 2, stride=2), nn.ReLU())
-        case "lp":
-            return _create_pool("lp", norm_type=2, kernel_size=2)
         case "blur":
-            return _create_pool("blur")
+            return _create_pool("blur", stride=2)
         case _:
             return _create_pool(pooling, kernel_size=2)
 
 
 def _create_pool(name: str, **arguments: object) -> nn.Module:
+    if name in ("lp", "global_lp"):
+        arguments["norm_type"] = 2
     return catalog.resolve("poolref.torch.create_pool")(name, **arguments)
 
 
@@ -239,6 +245,9 @@ def distorted(
         scale: stretched along rows and along columns by a factor from 1 - scale to 1 + scale.  Default 0.
         shear: sheared by up to so many columns a row.  Default 0.
         bend: each cell is moved by up to so many cells, by a bicubic surface through 3x3 drawn points.  Default 0.
+
+    Raises:
+        ValueError: `at` is not (n, 2).
     """
     n = len(sheets)
 
@@ -259,6 +268,9 @@ def turned(sheets: np.ndarray, at: np.ndarray, angle: float) -> np.ndarray:
         sheets: (n, H, W).
         at: the upper left cell of each digit of 8x8, (n, 2); about its middle the digit is turned.
         angle: in degrees.
+
+    Raises:
+        ValueError: `at` is not (n, 2).
     """
     n = len(sheets)
     radians = torch.full((n,), float(np.deg2rad(angle)))
@@ -270,6 +282,7 @@ def _resampled(
 ) -> np.ndarray:
     """Look up, for each cell of the result, the place in the sheet that comes to lie there: bilinear, paper outside."""
     _, height, width = sheets.shape
+    check_same_shape("at", at.shape, "one row and column for each of sheets", (len(sheets), 2))
     centre = torch.from_numpy(at).float()[:, :, None, None] + 3.5
     rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     rows, columns = rows - centre[:, 0], columns - centre[:, 1]
@@ -299,7 +312,7 @@ def train(
 ) -> list[float]:
     """Train a network in place, and return the mean loss of every epoch.
 
-    Adam, with a learning rate that rises over the first quarter of all steps and falls to nearly 0 over the rest.
+    Adam under torch's OneCycleLR: the learning rate rises over the first quarter of all steps, then falls to nearly 0.
 
     Args:
         network: takes (N, 1, H, W).
@@ -309,8 +322,14 @@ def train(
         batch_size: how many inputs make a step.  Default 50.
         learning_rate: the largest one.  Default 0.01.
         loss: of outputs and targets.  Default cross-entropy, of scores and labels.
+
+    Raises:
+        TypeError: `epochs` or `batch_size` is not an int, or `learning_rate` is not a number.
+        ValueError: one of them is too small.
     """
     check_int("epochs", epochs, 1)
+    check_int("batch_size", batch_size, 1)
+    check_positive("learning_rate", learning_rate)
     rng = np.random.default_rng(seed)
     losses = []
     with _one_thread(), seeded(seed):
@@ -321,8 +340,9 @@ def train(
             inputs, targets = _as_tensors(*draw(rng))
             batches = torch.from_numpy(rng.permutation(len(inputs))).split(batch_size)
             if schedule is None:
+                steps = max(epochs * len(batches), 8)  # with fewer than five OneCycleLR divides by 0
                 schedule = torch.optim.lr_scheduler.OneCycleLR(
-                    optimizer, learning_rate, total_steps=epochs * len(batches), pct_start=0.25
+                    optimizer, learning_rate, total_steps=steps, pct_start=0.25
                 )
             total = 0.0
             for batch in batches:
@@ -339,6 +359,7 @@ def train(
 
 def outputs(network: nn.Module, inputs: np.ndarray) -> np.ndarray:
     """Return what a network gives for inputs (n, H, W): (n, outputs), float32."""
+    network.eval()
     with _one_thread(), torch.no_grad():
         parts = torch.from_numpy(np.ascontiguousarray(inputs)).float()[:, None].split(500)
         return torch.cat([network(part) for part in parts]).numpy()

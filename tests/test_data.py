@@ -1,0 +1,155 @@
+"""The data of the course: shapes, ranges, one fixed split, places on a sheet, and nothing downloaded."""
+
+import inspect
+import re
+import socket
+
+import numpy as np
+import pytest
+
+from poolref.teaching import data
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("nothing may be fetched")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+
+
+def test_digits_and_their_split():
+    images, labels = data.digits()
+    assert images.shape == (1797, 8, 8) and images.dtype == np.float64 and labels.dtype == np.int64
+    assert images.min() == 0 and images.max() == 16 and (images == images.round()).all()
+    assert np.array_equal(labels[:10], range(10)) and np.array_equal(images[7], data.digit(7))
+    (train, train_labels), (new, new_labels) = data.digits("training"), data.digits("held out")
+    assert len(train) == 1400 and len(new) == 397
+    assert np.array_equal(np.concatenate([train, new]), images)
+    assert np.array_equal(np.concatenate([train_labels, new_labels]), labels)
+    assert np.bincount(new_labels).min() > 35, "every digit is held out often enough to count"
+    known = {image.tobytes() for image in train}
+    assert not any(image.tobytes() in known for image in new), "no held-out picture occurs among those trained on"
+
+
+def test_canvas_keeps_every_cell_where_it_was_put():
+    images, _ = data.digits("held out")
+    at = data.positions(len(images), seed=3)
+    sheets = data.canvas(images, at)
+    assert sheets.shape == (397, 20, 20) and sheets.dtype == np.float64
+    for image, sheet, (row, column) in zip(images, sheets, at):
+        assert np.array_equal(sheet[row : row + 8, column : column + 8] * 16, image)
+        assert sheet.sum() * 16 == image.sum(), "nothing else is on the sheet"
+    middle = data.canvas(images[0])
+    assert middle.shape == (20, 20) and np.array_equal(middle, data.canvas(images[0], (6, 6)))
+    assert np.array_equal(data.canvas(images, (0, 12))[5], data.canvas(images[5], (0, 12)))
+    assert data.canvas(images[0], (1, 0), size=9)[1:, :8].sum() * 16 == images[0].sum()
+
+
+def test_positions_reach_every_place_and_follow_their_seed():
+    at = data.positions(5000, seed=0)
+    assert len(np.unique(at, axis=0)) == 169 and at.min() == 0 and at.max() == 12
+    assert np.array_equal(at, data.positions(5000, seed=0)) and not np.array_equal(at, data.positions(5000, seed=1))
+    rng = np.random.default_rng(0)
+    assert np.array_equal(at, data.positions(5000, rng)) and not np.array_equal(at, data.positions(5000, rng))
+
+
+@pytest.mark.parametrize("name", data.PICTURES)
+def test_pictures_are_as_their_table_says(name, no_network):
+    rows = re.findall(r"^\s*\| (\w+) \| ([\d, ]+) \|", inspect.getdoc(data.picture), re.MULTILINE)
+    shapes = {row: tuple(map(int, shape.split(", "))) for row, shape in rows}
+    picture = data.picture(name)
+    assert picture.shape == shapes[name] and picture.dtype == np.float64
+    assert picture.min() >= 0 and 0.8 < picture.max() <= 1
+    assert data.grey(picture).shape == picture.shape[:2] and data.grey(picture).max() <= 1 + 1e-12
+
+
+def test_pictures_are_all_in_the_table():
+    rows = re.findall(r"^\s*\| (\w+) \| [\d, ]+ \|", inspect.getdoc(data.picture), re.MULTILINE)
+    assert tuple(rows) == data.PICTURES
+
+
+def test_photograph_is_the_middle_square_brought_to_size():
+    brick = data.picture("brick")
+    assert np.allclose(data.photograph(256, "brick"), brick.reshape(256, 2, 256, 2).mean((1, 3)))
+    coins = data.picture("coins")
+    assert np.allclose(data.photograph(303, "coins"), coins[:, 40:343])
+    assert np.array_equal(data.photograph(), data.photograph(64, "flower"))
+
+
+def test_patches_are_pieces_of_the_map():
+    image = np.arange(30.0).reshape(5, 6)
+    patches = data.patches(image, 3, 200, seed=0)
+    assert patches.shape == (200, 3, 3)
+    assert set(patches[:, 0, 0]) == {0, 1, 2, 3, 6, 7, 8, 9, 12, 13, 14, 15}
+    assert all(np.array_equal(p - p[0, 0], image[:3, :3]) for p in patches)
+    assert np.array_equal(patches, data.patches(image, 3, 200, seed=0))
+
+
+def test_stereo_disparity_leads_from_left_to_right(no_network):
+    left, right, disparity = data.stereo()
+    assert left.shape == right.shape == (500, 741, 3) and disparity.shape == (500, 741)
+    assert left.dtype == disparity.dtype == np.float64
+    rows, columns = np.nonzero(np.isfinite(disparity))
+    there = columns - disparity[rows, columns].round().astype(int)
+    inside = there >= 0
+    rows, columns, there = rows[inside], columns[inside], there[inside]
+    along = np.abs(left[rows, columns] - right[rows, there]).mean()
+    without = np.abs(left[rows, columns] - right[rows, columns]).mean()
+    assert along < without / 4
+
+
+def test_faces(no_network):
+    images, labels = data.faces()
+    assert images.shape == (200, 25, 25) and images.dtype == np.float64
+    assert images.min() >= 0 and images.max() <= 1
+    assert labels.tolist() == [1] * 100 + [0] * 100
+    # Faces resemble their mean; what is no face resembles it less.
+    mean = images[:50].mean(0).ravel()
+    alike = [np.corrcoef(mean, image.ravel())[0, 1] for image in images]
+    assert np.mean(alike[50:100]) > np.mean(alike[100:]) + 0.3
+
+
+def test_a_picture_that_is_not_in_the_package_is_named(monkeypatch, no_network):
+    monkeypatch.setitem(data._SCIKIT_IMAGE, "coins", "eagle.png")
+    with pytest.raises(FileNotFoundError, match="eagle.png does not come with"):
+        data.picture("coins")
+
+
+DIGIT = np.ones((8, 8))
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda: data.digit(1797), ValueError, ["i", "1796", "1797"]),
+        (lambda: data.digit(-1), ValueError, ["i", "at least 0", "-1"]),
+        (lambda: data.digit(1.0), TypeError, ["i", "1.0"]),
+        (lambda: data.digits("test"), ValueError, ["part", '"held out"', "'test'"]),
+        (lambda: data.canvas(np.ones(8)), ValueError, ["images", "(h, w)", "(8,)"]),
+        (lambda: data.canvas(np.ones((0, 8, 8))), ValueError, ["images", "(0, 8, 8)"]),
+        (lambda: data.canvas(DIGIT * 17), ValueError, ["images", "0 to 16", "17"]),
+        (lambda: data.canvas(DIGIT * np.nan), ValueError, ["images", "0 to 16", "nan"]),
+        (lambda: data.canvas(DIGIT, size=7), ValueError, ["size", "at least 8", "7"]),
+        (lambda: data.canvas(DIGIT, size=20.0), TypeError, ["size", "20.0"]),
+        (lambda: data.canvas(DIGIT, (0, 13)), ValueError, ["at", "(12, 12)", "(0, 13)"]),
+        (lambda: data.canvas(DIGIT, (-1, 0)), ValueError, ["at", "(0, 0)", "(-1, 0)"]),
+        (lambda: data.canvas(DIGIT, (0.5, 0.0)), TypeError, ["at", "ints", "float64"]),
+        (lambda: data.canvas([DIGIT] * 3, [(0, 0)] * 2), ValueError, ["at", "(3, 2)", "(2, 2)"]),
+        (lambda: data.positions(0, 0), ValueError, ["count", "at least 1", "0"]),
+        (lambda: data.positions(1, 0, size=7), ValueError, ["side", "7", "8"]),
+        (lambda: data.picture("lena"), ValueError, ["name", '"camera"', "'lena'"]),
+        (lambda: data.grey(np.ones((4, 4, 4))), ValueError, ["image", "(H, W, 3)", "(4, 4, 4)"]),
+        (lambda: data.photograph(0), ValueError, ["size", "at least 1", "0"]),
+        (lambda: data.photograph(428), ValueError, ["size", "427", "428"]),
+        (lambda: data.photograph(64, "moon"), ValueError, ["name", "'moon'"]),
+        (lambda: data.patches(np.ones((4, 5, 3)), 2, 1, 0), ValueError, ["image", "(H, W)", "(4, 5, 3)"]),
+        (lambda: data.patches(np.ones((4, 5)), 5, 1, 0), ValueError, ["size", "4", "5"]),
+        (lambda: data.patches(np.ones((4, 5)), 2, 0, 0), ValueError, ["count", "at least 1", "0"]),
+    ],
+)
+def test_what_is_wrong_is_refused(call, error, words):
+    with pytest.raises(error) as raised:
+        call()
+    assert all(word in str(raised.value) for word in words), raised.value

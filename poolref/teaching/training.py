@@ -64,7 +64,7 @@ def build(
 
     Args:
         pooling: one of `POOLINGS`, over windows of 2x2, where "strided convolution" is a learned 2x2 convolution with
-            stride 2 and a ReLU; or a function from a number of maps to a module.  Default "max".
+            stride 2, without a ReLU of its own; or a function from a number of maps to a module.  Default "max".
         outputs: how many numbers come out.  Default 10.
         head: None for a linear layer on all cells of pool2, or one of `HEADS`, which first combines each map into one
             number.  Default None.
@@ -158,7 +158,7 @@ def _pooling(pooling: str | PoolingFactory, channels: int) -> nn.Module:
         case "none":
             return nn.Identity()
         case "strided convolution":
-            return nn.Sequential(nn.Conv2d(channels, channels, 2, stride=2), nn.ReLU())
+            return nn.Conv2d(channels, channels, 2, stride=2)
         case "blur":
             return _create_pool("blur", stride=2)
         case _:

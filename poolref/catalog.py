@@ -166,6 +166,7 @@ OPERATORS: tuple[Operator, ...] = (
         triton=("poolref.triton.lse.lse_pool", "poolref.triton.large.lse_pool", "poolref.triton.whole.lse_pool"),
         definition="poolref.definition.log_mean_exp",
         parameters=(Parameter("r", 10, "a finite number above 0"),),
+        explorer=True,
     ),
     Operator(
         name="gem",
@@ -177,6 +178,7 @@ OPERATORS: tuple[Operator, ...] = (
         triton=("poolref.triton.gem.gem_pool", "poolref.triton.large.gem_pool", "poolref.triton.whole.gem_pool"),
         definition="poolref.definition.generalized_mean",
         parameters=(Parameter("p", 3, "a finite number above 0"), Parameter("eps", 1e-6, "a finite number above 0")),
+        explorer=True,
     ),
     Operator(
         name="mixed",
@@ -187,6 +189,7 @@ OPERATORS: tuple[Operator, ...] = (
         torch="poolref.torch.MixedPool",
         definition="poolref.definition.mixture",
         parameters=(Parameter("alpha", 0.5, "a number from 0 to 1"),),
+        explorer=True,
     ),
     Operator(
         name="corner",

@@ -97,7 +97,7 @@ def page(browser, site_url):
 
 
 class FigurePage:
-    """A bare page around live figures, in one browser page that many checks share.  It fails them for what goes wrong."""
+    """A bare page around live figures, in one page of a browser that many checks share."""
 
     def __init__(self, browser, context):
         self.browser, self.context, self.page, self.trouble, self.more = browser, context, context.new_page(), [], []
@@ -120,11 +120,11 @@ class FigurePage:
         self.html = (
             f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Figure</title>'
             f'<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/kit.css">'
-            f"<style>body {{ margin: 12px; background: {paper}; color: {ink}; font-family: sans-serif }}</style>{scripts}"
-            f"</head><body><main><h1>Figure</h1>{body}</main></body></html>"
+            f"<style>body {{ margin: 12px; background: {paper}; color: {ink}; font-family: sans-serif }}</style>"
+            f"{scripts}</head><body><main><h1>Figure</h1>{body}</main></body></html>"
         )
         page.goto("about:blank")  # a mere change of the fragment would not load the page again
-        page.goto(f"http://figure.test/{fragment}")
+        page.goto(f"http://figure.localhost/{fragment}")
         return page
 
     def _watch(self, page):
@@ -135,7 +135,7 @@ class FigurePage:
     def _serve(self, route):
         from poolref.teaching.live import bundle
 
-        name = route.request.url.removeprefix("http://figure.test/")
+        name = route.request.url.removeprefix("http://figure.localhost/")
         if name == "":
             route.fulfill(body=self.html, content_type="text/html")
         elif name == "kit.css":

@@ -17,7 +17,7 @@ How to add a figure called `echo`
    export const echo = {
      title: "Echo",
      problem: (state, data) => (state.size > data.most ? `A size of ${state.size} is too large.` : ""), // or leave out
-     settle: (state, data) => state, // bring what depends on other parts into range, or leave out
+     settle: (state, data) => state, // bring dependent parts into range, or leave out
      build(fig) {
        const shown = h("p", { class: "pr-outcome" }); // what a prediction hides until the reader has answered
        fig.stage.append(shown);
@@ -32,13 +32,14 @@ How to add a figure called `echo`
 
    The kit gives every figure undo, redo, reset, "before", a link, full screen, predictions, errors, Python's traits.
    `fig` has `state` (draw this), `previous` (the state before the last step, or null), `data` (constants from Python),
-   `set(patch, {record, join})` (record: false for what is no step back, such as a choice; join: name makes one step of a
-   drag), `stage`, `side`, `foot`, `el`, `select/slider/check(name, text, ...)` (controls bound to a trait; `when` says
+   `set(patch, {record, join})` (record: false for what is no step back, such as a choice; join: name makes one step of
+   a drag), `stage`, `side`, `foot`, `el`, `select/slider/check(name, text, ...)` (controls bound to a trait; `when` says
    when they are of use), `bind(name, {el, show})` (any other control), `timeline({moments, now, go, words})`,
    `say(words)`, `note(words)`, `refuse(words)` (what is wrong with something typed or opened).
-   From the kit: page.js (h, s, control, button, select, slider, check, group, fly), numbers.js, grid.js (a map of numbers:
-   arrow keys, editing, dragging the window; fitCells), canvas.js (a map of pixels: drag, arrow keys, pointing, outlines),
-   picture.js (the reader's own picture and the camera), pooling.js and network.js (arithmetic).
+
+   From the kit: page.js (h, s, control, button, select, slider, check, group, fly), numbers.js, grid.js (a map of
+   numbers: arrow keys, editing, dragging the window; fitCells), canvas.js (a map of pixels: drag, arrow keys, pointing,
+   outlines), picture.js (the reader's own picture and the camera), pooling.js and network.js (arithmetic).
 
 2. `live/echo.py`: a subclass of `LiveFigure` with `name`, `defaults`, `check`, `describe`, `picture` (drawn with
    still.py), where needed `data` and `results`; and the function that notebooks call, with its docstring:

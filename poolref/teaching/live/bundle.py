@@ -25,9 +25,9 @@ def names() -> list[str]:
 @cache
 def kit() -> str:
     """The kit as a classic script, which leaves what it exports in `poolref.kit`."""
-    modules = _with_imports(*sorted((HERE / "kit").glob("*.js")))
+    modules = with_imports(*sorted((HERE / "kit").glob("*.js")))
     exported = ", ".join(name for path in modules for name in EXPORT.findall(path.read_text("utf-8")))
-    return _alone(f"{_joined(modules)}\nglobalThis.poolref = {{ ...globalThis.poolref, kit: {{ {exported} }} }};")
+    return _alone(f"{joined(modules)}\nglobalThis.poolref = {{ ...globalThis.poolref, kit: {{ {exported} }} }};")
 
 
 @cache
@@ -36,14 +36,14 @@ def figure(name: str) -> str:
     path = HERE / f"{name}.js"
     imported = [name for names, _ in _imports(path) for name in names]
     head = f"const {{ {', '.join(dict.fromkeys([*imported, 'wake']))} }} = poolref.kit;"
-    return _alone(f'{head}\n{_joined([path])}\nwake("{name}", {name});')
+    return _alone(f'{head}\n{joined([path])}\nwake("{name}", {name});')
 
 
 @cache
 def module(name: str) -> str:
     """A figure and what it needs of the kit as one ES module, which anywidget takes."""
-    modules = _with_imports(ENTRY, HERE / f"{name}.js")
-    return f'{_joined(modules)}\nexport default {{ render: (view) => widget("{name}", {name}, view) }};\n'
+    modules = with_imports(ENTRY, HERE / f"{name}.js")
+    return f'{joined(modules)}\nexport default {{ render: (view) => widget("{name}", {name}, view) }};\n'
 
 
 @cache
@@ -59,10 +59,13 @@ def _alone(text: str) -> str:
 def _imports(path: Path) -> list[tuple[list[str], Path]]:
     """What a module imports: names, and the module they come from."""
     found = IMPORT.findall(path.read_text("utf-8"))
-    return [([n.strip() for n in names.split(",") if n.strip()], (path.parent / source).resolve()) for names, source in found]
+    return [
+        ([n.strip() for n in names.split(",") if n.strip()], (path.parent / source).resolve())
+        for names, source in found
+    ]
 
 
-def _with_imports(*paths: Path) -> list[Path]:
+def with_imports(*paths: Path) -> list[Path]:
     """The modules and all that they import, each after those it imports."""
     ordered: list[Path] = []
 
@@ -75,7 +78,9 @@ def _with_imports(*paths: Path) -> list[Path]:
             if not source.is_file():
                 raise ValueError(f"{path.name} imports from {source.name}, which does not exist")
             if missing := set(names) - set(EXPORT.findall(source.read_text("utf-8"))):
-                raise ValueError(f"{path.name} imports {', '.join(sorted(missing))}, which {source.name} does not export")
+                raise ValueError(
+                    f"{path.name} imports {', '.join(sorted(missing))}, which {source.name} does not export"
+                )
             visit(source, (*importers, path))
         ordered.append(path)
 
@@ -84,7 +89,7 @@ def _with_imports(*paths: Path) -> list[Path]:
     return ordered
 
 
-def _joined(paths: list[Path]) -> str:
+def joined(paths: list[Path]) -> str:
     owner: dict[str, str] = {}
     parts = []
     for path in paths:
@@ -95,6 +100,8 @@ def _joined(paths: list[Path]) -> str:
             owner[name] = path.name
         text = EXPORT.sub("", IMPORT.sub("", text))
         if left := re.search(r"^(?:import|export)\b.*", text, re.MULTILINE):
-            raise ValueError(f'{path.name} must import {{ names }} from "./x.js" and export declarations, got {left[0]!r}')
+            raise ValueError(
+                f'{path.name} must import {{ names }} from "./x.js" and export declarations, got {left[0]!r}'
+            )
         parts.append(text)
     return "".join(parts)

@@ -56,7 +56,7 @@ def explorer(
         traits: `p` (lp, gem), `beta` (soft; 1 is SoftPool), `r` (lse), `alpha` (mixed), `count_include_pad` (average;
             True); `output_size` of adaptive bins (2), `levels` of a pyramid ([2, 1]), `direction` of running regions
             ("down"); `selected`, the [row, column] of the chosen output, by default the middle one; `arriving`, the
-            gradient that arrives at the outputs: "sum" (1 at each, the default), "output" (1 at the chosen one) or rows.
+            gradient that arrives at the outputs: "sum" (1 at each, the default), "output" (1 at the chosen one), rows.
 
     Raises:
         TypeError: a trait has another name.
@@ -147,9 +147,8 @@ class Explorer(LiveFigure):
             arriving = [list(map(float, row)) for row in state["arriving"]]
             if [len(row) for row in arriving] != lengths or not np.isfinite(np.concatenate(arriving)).all():
                 if "arriving" in changed:
-                    raise ValueError(
-                        f'arriving must be "sum", "output" or rows of {lengths} finite numbers, got {state["arriving"]!r}'
-                    )
+                    accepted = f'"sum", "output" or rows of {lengths} finite numbers'
+                    raise ValueError(f"arriving must be {accepted}, got {state['arriving']!r}")
                 arriving = "sum"
             state["arriving"] = arriving
         else:

@@ -21,7 +21,7 @@ class LiveFigure:
     Args:
         label: the name of the figure for its reader.  Default: the title in its module.
         predict: a question that a reader answers before the figure shows its outcome, as a dict: "question", "choices"
-            (at least two), "answer" (the index of the right choice), "why" (a sentence shown afterwards).  Default None.
+            (two or more), "answer" (the index of the right choice), "why" (a sentence shown afterwards).  Default None.
         state: parts of the state; the others take their defaults.
 
     Raises:
@@ -74,7 +74,7 @@ class LiveFigure:
         return self.data() | ({"predict": self.predict} if self.predict else {})
 
     def html(self) -> str:
-        """Return the figure for a page: a picture of it, with its state as JSON for the module that brings it to life."""
+        """Return the figure for a page: a picture of it, with its state as JSON for the script that wakes it."""
         packed = {"state": self.state, "data": self.constants()}
         if self.label is not None:
             packed["label"] = self.label

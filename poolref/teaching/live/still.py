@@ -69,7 +69,9 @@ def numbers(rows: list[list[float]], left: float, top: float, most: float, lit: 
             box = f'x="{x:g}" y="{y:g}" width="{CELL - 2}" height="{CELL - 2}" rx="5"'
             ring = f' stroke="{colour("region")}" stroke-width="1.5"' if (r, c) in lit else ""
             parts.append(f'<rect {box} fill="{colour("cell")}"/>')
-            parts.append(f'<rect {box} fill="{colour("below" if v < 0 else "value")}" fill-opacity="{share:.3f}"{ring}/>')
+            parts.append(
+                f'<rect {box} fill="{colour("below" if v < 0 else "value")}" fill-opacity="{share:.3f}"{ring}/>'
+            )
             parts.append(text(x + CELL / 2 - 1, y + CELL / 2 + 3, short(v)))
     return "".join(parts)
 

@@ -13,6 +13,10 @@ traitlets = need("traitlets")
 anywidget = need("anywidget")
 
 
+class _Part(traitlets.TraitType):
+    """A part of a figure's state: the figure checks it, together with the others."""
+
+
 class LiveWidget(anywidget.AnyWidget):
     """A live figure in a notebook: every part of its state is a trait that Python and the reader both set."""
 
@@ -74,7 +78,7 @@ class LiveWidget(anywidget.AnyWidget):
 @cache
 def _class_of(kind: type[LiveFigure]) -> type[LiveWidget]:
     names = list(kind.defaults)
-    body = {name: traitlets.Any(default).tag(sync=True) for name, default in kind.defaults.items()}
+    body = {name: _Part(default).tag(sync=True) for name, default in kind.defaults.items()}
     body |= {name: traitlets.Any(read_only=True) for name in kind.results(kind.check(kind.defaults))}
     body |= {
         "__doc__": kind.__doc__,

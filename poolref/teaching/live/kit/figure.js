@@ -39,9 +39,10 @@ function live(kind, definition, { el, data, initial, label, told, hosted }) {
       for (const input of field.querySelectorAll("input, select")) input.disabled = idle;
     }
     for (const line of lines) line.draw();
-    undo.el.disabled = !past.length;
-    redo.el.disabled = !future.length;
-    before.el.disabled = !past.length;
+    // aria-disabled: a button that is disabled under the reader's finger would lose the focus.
+    for (const [tool, idle] of [[undo, !past.length], [redo, !future.length], [before, !past.length]]) {
+      tool.el.setAttribute("aria-disabled", idle);
+    }
     before.el.setAttribute("aria-pressed", looksBack);
     el.classList.toggle("pr-stale", trouble !== "");
     el.classList.toggle("pr-looks-back", looksBack);

@@ -493,7 +493,7 @@ def test_a_missing_package_is_named_with_its_remedy(package, use):
     assert done.stderr.strip().endswith(expected), done.stderr
 
 
-# --- on the published pages --------------------------------------------------------------------------------------------
+# --- on the published pages ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("address", ["what-pooling-does", "windows", "max-pooling", "softpool"])

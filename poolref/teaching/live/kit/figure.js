@@ -146,7 +146,9 @@ function live(kind, definition, { el, data, initial, label, told, hosted }) {
         }),
       );
       fig.show(patch);
-      el.scrollIntoView({ block: "center" });
+      const here = () => el.scrollIntoView({ block: "start" });
+      here();
+      addEventListener("load", here, { once: true }); // what loads later moves the figure
     } catch {
       fig.refuse("The link holds a state that this figure does not know.");
     }

@@ -158,14 +158,15 @@ export function grid(kind, { onselect, onedit, ondrag, refuse }) {
 // Give all grids of a stage one size of cell: side by side if cells of at least 24 pixels fit, else one below the
 // other.  `across` are the columns of the panels beside each other, `tall` the rows below each other.
 export function fitCells(stage, across, tall, largest = 40) {
-  const side = 18; // the row numbers beside a panel
-  const gap = 24;
+  const [side, gap] = stage.clientWidth < 480 ? [14, 10] : [18, 24]; // the row numbers beside a panel; between panels
   const room = (columns) => stage.clientWidth - columns.length * side - (columns.length - 1) * gap - 4;
   const total = (columns) => columns.reduce((a, b) => a + b, 0);
   const beside = Math.floor(room(across) / total(across));
   const stacked = beside < 24;
   const fit = stacked ? Math.floor(room([1]) / Math.max(...across)) : beside;
   const high = stage.closest(".pr-full") ? Math.floor((innerHeight - 290) / tall) : largest;
+  stage.style.setProperty("--index", `${side}px`);
+  stage.style.setProperty("--gap", `${gap}px`);
   stage.style.setProperty("--size", `${Math.max(20, Math.min(fit, high))}px`);
   stage.classList.toggle("pr-stacked", stacked);
 }

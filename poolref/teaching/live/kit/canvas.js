@@ -86,7 +86,8 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
     el,
     frame,
     // `share(v)` brings a number of `map` to the palette's range; `regions` are {cells: [top, left, high, wide], kind}.
-    draw({ heading, label, map, palette = "grey", share = (v) => v, regions = [] }) {
+    // `lines` is the distance of a grid of lines over the picture, 0 for none.
+    draw({ heading, label, map, palette = "grey", share = (v) => v, regions = [], lines = 0 }) {
       if (heading !== undefined) title.textContent = heading;
       title.hidden = heading === undefined;
       frame.setAttribute("aria-label", label);
@@ -107,7 +108,10 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
       }
       context.putImageData(image, 0, 0);
       marks.setAttribute("viewBox", `0 0 ${columns} ${rows}`);
+      const across = (n, line) => Array.from({ length: lines ? Math.ceil(n / lines) : 0 }, (_, i) => line(i * lines)).join("");
+      const d = across(rows, (y) => `M0 ${y}H${columns}`) + across(columns, (x) => `M${x} 0V${rows}`);
       marks.replaceChildren(
+        s("path", { d, class: "pr-mark pr-mark-line" }),
         ...regions.map(({ cells: [y, x, height, width], kind = "region" }) =>
           s("rect", { x, y, width, height, class: `pr-mark pr-mark-${kind}` }),
         ),

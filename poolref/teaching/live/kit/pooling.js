@@ -91,8 +91,16 @@ export function problem(shape, regions) {
 // value(x, {divisor, ...parameters}) -> the result.  shares(x, value, parameters) -> the part of each value in the
 // result, and slopes(...) -> the derivative of the result to each value.
 
-const sum = (x) => x.reduce((a, b) => a + b, 0);
-const first = (x, better) => x.reduce((best, v, i) => (better(v, x[best]) ? i : best), 0); // the first tie wins
+function sum(x) {
+  let total = 0;
+  for (const v of x) total += v;
+  return total;
+}
+function first(x, better) {
+  let best = 0;
+  for (let i = 1; i < x.length; i += 1) if (better(x[i], x[best])) best = i; // the first tie wins
+  return best;
+}
 const oneHot = (x, at) => x.map((_, i) => (i === at ? 1 : 0));
 const larger = (a, b) => a > b;
 const smaller = (a, b) => a < b;
@@ -178,6 +186,7 @@ export const REDUCERS = {
 // For every output: {cells, padding, parameters}.  `cells` are the [row, column] of its region in the order in which
 // they are met, `padding` counts its taps in explicit padding, `parameters` are the reducer's, the divisor among them.
 function collect(shape, regions, reducer, visit) {
+  const parameters = { ...reducer };
   return grids(regions).flatMap((grid) => {
     const [rows, columns] = spansOf(shape, grid);
     const countable = [rows, columns].map((spans, axis) =>
@@ -190,14 +199,19 @@ function collect(shape, regions, reducer, visit) {
       columns.map((inColumn, j) => {
         const counted = countable[0][i] * countable[1][j];
         const inside = inRow.length * inColumn.length;
-        const divisor = reducer.count_include_pad === false ? inside : counted;
-        return visit(inRow, inColumn, { ...reducer, divisor }, counted - inside);
+        parameters.divisor = reducer.count_include_pad === false ? inside : counted;
+        return visit(inRow, inColumn, parameters, counted - inside);
       }),
     );
   });
 }
 
-const gather = (map, rows, columns) => rows.flatMap((r) => columns.map((c) => map[r][c]));
+// In loops, because a picture has thousands of regions.
+function gather(map, rows, columns) {
+  const x = [];
+  for (const r of rows) for (const c of columns) x.push(map[r][c]);
+  return x;
+}
 
 // The pooled map: its rows of numbers.
 export function pooled(map, regions, reducer) {

@@ -151,7 +151,7 @@ class FigurePage:
 
 @pytest.fixture(scope="module")
 def figure_page(browser):
-    with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:
+    with browser.new_context(permissions=["clipboard-read", "clipboard-write"], reduced_motion="reduce") as context:
         yield FigurePage(browser, context)
 
 
@@ -185,3 +185,16 @@ def state(page, index=0):
 
 def sentence(page):
     return page.locator(".pr-sentence").inner_text()
+
+
+def pixels(page, kind):
+    """The red of each pixel that a canvas of a live figure shows, from 0 to 1: (H, W)."""
+    import numpy as np
+
+    read = """(el) => {
+      const canvas = el.querySelector("canvas");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return [canvas.height, canvas.width, Array.from(data).filter((_, i) => i % 4 === 0)];
+    }"""
+    height, width, levels = page.locator(f"[data-canvas={kind}]").evaluate(read)
+    return np.reshape(levels, (height, width)) / 255

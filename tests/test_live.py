@@ -247,9 +247,10 @@ def test_jupyterlab_leaves_the_keys_to_the_figure(name, figures):
 
 
 def first_change(page):
-    """Change whatever control comes first, and return nothing: every figure has a slider or a menu."""
-    slider = page.locator(".pr-side input[type=range]:visible:enabled").first
-    slider.focus()
+    """Change whatever slider or choice comes first."""
+    page.locator(".pr-body :is(.pr-side input[type=range], .pr-chips :checked):enabled").locator(
+        "visible=true"
+    ).first.focus()
     page.keyboard.press("ArrowRight")
 
 

@@ -479,7 +479,7 @@ def test_steps_play_speed_and_scrubber(figures):
 
 
 def test_numbers_fly_unless_the_reader_wants_no_motion(figures):
-    page = figures(Explorer())
+    page = figures(Explorer(), reduced_motion="no-preference")
     page.get_by_role("button", name="Next").click()
     assert page.locator(".pr-packet").count() == 5, "four cells fly into the formula, the result to the output"
     page.get_by_role("checkbox", name="gradient").check()

@@ -34,7 +34,7 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
   const marks = s("svg", { class: "pr-marks", preserveAspectRatio: "none", "aria-hidden": "true" });
   const touched = Boolean(onmove || onpick);
   const role = touched ? { tabindex: 0, role: "application" } : { role: "img" };
-  const frame = (touched ? control : h)("div", { class: "pr-canvas", "data-canvas": kind, ...role }, canvas, marks);
+  const frame = (touched ? control : h)("div", { class: `pr-canvas ${onmove ? "pr-movable" : ""}`, "data-canvas": kind, ...role }, canvas, marks);
   const el = h("section", { class: `pr-panel pr-${kind}` }, title, frame);
   let shape = [1, 1];
   let cursor = null;
@@ -86,15 +86,15 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
     el,
     frame,
     // `share(v)` brings a number of `map` to the palette's range; `regions` are {cells: [top, left, high, wide], kind}.
-    // `lines` is the distance of a grid of lines over the picture, 0 for none.
-    draw({ heading, label, map, palette = "grey", share = (v) => v, regions = [], lines = 0 }) {
+    // `lines` is the distance of a grid of lines over the picture, 0 for none; `square` gives any map a square.
+    draw({ heading, label, map, palette = "grey", share = (v) => v, regions = [], lines = 0, square = false }) {
       if (heading !== undefined) title.textContent = heading;
       title.hidden = heading === undefined;
       frame.setAttribute("aria-label", label);
       shape = [map.length, map[0].length];
       const [rows, columns] = shape;
       if (canvas.width !== columns || canvas.height !== rows) Object.assign(canvas, { width: columns, height: rows });
-      frame.style.setProperty("--ratio", `${columns} / ${rows}`);
+      frame.style.setProperty("--ratio", square ? "1" : `${columns} / ${rows}`);
       const colour = PALETTES[palette](frame);
       const context = canvas.getContext("2d");
       const image = context.createImageData(columns, rows);

@@ -257,7 +257,7 @@ function live(kind, definition, { el, data, initial, label, told, hosted }) {
   el.replaceChildren(
     h("div", { class: "pr-bar" }, heading, tools),
     ...(data.predict ? [ask(data.predict)] : []),
-    h("div", { class: "pr-body" }, h("div", { class: "pr-main" }, stage, message, foot, sentence, note), side),
+    h("div", { class: "pr-body" }, h("div", { class: "pr-main" }, stage, message, foot, sentence, note), ...(side.children.length ? [side] : [])),
   );
   const entry = { kind, el, show: fig.show, state: current };
   awake().push(entry);

@@ -91,6 +91,15 @@ export function check(text, onchange) {
   return { el, input, show: (value) => (input.checked = value) };
 }
 
+// A choice of few, all in sight.
+export function chips(legend, names, onchange) {
+  const name = unique("chips");
+  const inputs = names.map((value) => control("input", { type: "radio", name, value, onchange: () => onchange(value) }));
+  const labels = inputs.map((input) => h("label", {}, input, h("span", {}, input.value)));
+  const el = h("fieldset", { class: "pr-chips" }, h("legend", {}, legend), ...labels);
+  return { el, show: (value) => inputs.forEach((input) => (input.checked = input.value === value)) };
+}
+
 // Controls that belong together, under a legend if there is a word for them.
 export function group(legend, ...parts) {
   const els = parts.map((part) => part.el ?? part);

@@ -1,5 +1,5 @@
 // Regions times a reducer gives an output, on a photograph: the figure of the first page.
-import { pool } from "./kit/pooling.js";
+import { pooled, spansOf } from "./kit/pooling.js";
 import { count, number } from "./kit/numbers.js";
 import { chips, h, wantsMotion } from "./kit/page.js";
 import { canvasMap } from "./kit/canvas.js";
@@ -10,7 +10,7 @@ const NAMES = { max: "The largest", mean: "The mean", "softmax-weighted": "The s
 function buildHero(fig) {
   const { data, stage } = fig;
   const photograph = unpacked(data.picture);
-  let outputs;
+  let [spans, output] = [];
   const choose = (name) => (value) => fig.set({ [name]: value });
   const pick = (selected) => {
     clearInterval(intro);
@@ -19,7 +19,7 @@ function buildHero(fig) {
 
   const source = canvasMap("photograph", { onpick: pick });
   const made = canvasMap("output", {
-    onpick: (index) => index && pick(outputs[index[0]][index[1]].cells.at(-1)), // the last: of running regions the newest
+    onpick: (index) => index && pick(index.map((at, axis) => spans[axis][at].at(-1))), // of running regions the newest cell
   });
   made.el.classList.add("pr-outcome");
   const regions = chips("Regions", Object.keys(data.regions), choose("regions"));
@@ -39,43 +39,33 @@ function buildHero(fig) {
   fig.el.addEventListener("pointerdown", () => clearInterval(intro));
   fig.el.addEventListener("keydown", () => clearInterval(intro));
 
-  // The first of the outputs whose region holds a cell.
-  function outputAt([row, column]) {
-    for (const [i, line] of outputs.entries()) {
-      for (const [j, { cells }] of line.entries()) {
-        const [[top, left], [bottom, right]] = [cells[0], cells.at(-1)];
-        if (top <= row && row <= bottom && left <= column && column <= right) return [i, j];
-      }
-    }
-    return [0, 0];
-  }
-
   let shown = [];
   return function draw() {
     const { state } = fig;
+    const kind = data.regions[state.regions];
     if (shown[0] !== state.regions || shown[1] !== state.reducer) {
-      outputs = pool(photograph, data.regions[state.regions], data.reducers[state.reducer]);
+      spans = spansOf([64, 64], kind);
+      output = pooled(photograph, kind, data.reducers[state.reducer]);
       shown = [state.regions, state.reducer];
     }
-    const isRunning = data.regions[state.regions].kind === "running";
-    const [i, j] = isRunning ? state.selected : outputAt(state.selected);
-    const { cells, value } = outputs[i][j];
-    const [top, left] = cells[0];
-    const [bottom, right] = cells.at(-1);
+    // The first of the outputs whose region holds the chosen cell, and the ends of that region.
+    const [i, j] = spans.map((along, axis) => along.findIndex((cells) => cells.includes(state.selected[axis])));
+    const [rows, columns] = [spans[0][i], spans[1][j]];
+    const [top, left, high, wide] = [rows[0], columns[0], rows.length, columns.length];
     source.draw({
       heading: "Photograph, 64 \u00d7 64",
       label: "The photograph. Point at it, or move with the arrow keys, to choose a region.",
       map: photograph,
-      regions: [{ cells: [top, left, bottom - top + 1, right - left + 1] }],
+      regions: [{ cells: [top, left, high, wide] }],
     });
     made.draw({
-      heading: `Output, ${outputs.length} \u00d7 ${outputs[0].length}`,
+      heading: `Output, ${output.length} \u00d7 ${output[0].length}`,
       label: "The output. Point at it, or move with the arrow keys, to see a cell's region.",
-      map: outputs.map((line) => line.map((output) => output.value)),
+      map: output,
       square: true,
       regions: [{ cells: [i, j, 1, 1] }],
     });
-    fig.say(`${NAMES[state.reducer]} of the ${count(cells.length, "cell")} in the outlined region is ${number(value)}: one cell of the output.`, { quietly: true });
+    fig.say(`${NAMES[state.reducer]} of the ${count(high * wide, "cell")} in the outlined region is ${number(output[i][j])}: one cell of the output.`, { quietly: true });
   };
 }
 

@@ -50,8 +50,8 @@ def hero(
     Every argument is a trait that can be read and set later; `output` holds the pooled photograph.
 
     Args:
-        regions: "windows" (4x4, the default), "overlapping windows" (8x8, stride 4), "bins" (7 along each axis), "rows",
-            "columns", "whole map" or "all above" (running, downwards).
+        regions: "windows" (4x4, the default), "overlapping windows" (8x8, stride 4), "bins" (7 along each axis),
+            "rows", "columns", "whole map" or "all above" (running, downwards).
         reducer: "max" (the default), "mean", "softmax-weighted" (with beta = 10) or "min".
         predict: a question that the reader answers before the output is shown; see `LiveFigure`.
         label: the figure's name for its reader.

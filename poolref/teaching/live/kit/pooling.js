@@ -60,7 +60,8 @@ const SPANS = {
 const grids = (regions) =>
   regions.kind === "pyramid" ? regions.levels.map((o) => ({ kind: "adaptive", output_size: o })) : [regions];
 
-const spansOf = (shape, regions) => shape.map((n, axis) => SPANS[regions.kind](n, axis, regions));
+// The cells of a product of ranges: for each axis those of every output index along it.  Not for a pyramid.
+export const spansOf = (shape, regions) => shape.map((n, axis) => SPANS[regions.kind](n, axis, regions));
 
 // How many outputs each row of the output has.
 export const rowLengths = (shape, regions) =>

@@ -71,11 +71,12 @@ from poolref.teaching.extras import need
 from poolref.teaching.live.explorer import Explorer, explorer
 from poolref.teaching.live.figure import LiveFigure
 from poolref.teaching.live.hero import Hero, hero
+from poolref.teaching.live.network import Network, network
 from poolref.teaching.live.shift import Shift, shift
 
-__all__ = ["FIGURES", "LiveFigure", "explorer", "hero", "shift", "try_this"]
+__all__ = ["FIGURES", "LiveFigure", "explorer", "hero", "network", "shift", "try_this"]
 
-FIGURES: dict[str, type[LiveFigure]] = {figure.name: figure for figure in (Explorer, Shift, Hero)}
+FIGURES: dict[str, type[LiveFigure]] = {figure.name: figure for figure in (Explorer, Shift, Hero, Network)}
 
 
 def try_this(figure: str, tasks: Sequence[tuple[str, dict[str, Any], str]]) -> None:

@@ -11,18 +11,16 @@ from poolref.teaching import data
 from poolref.teaching.live.figure import one_of
 
 DIGIT = 36  # rows and columns of the sheet on which the digit lies
-PHOTOGRAPHS = ("flower",)
+PHOTOGRAPHS = ("flower", "cat", "brick")
 
 
 @cache
 def pictures(size: int) -> dict[str, np.ndarray]:
-    """The pictures by name, grey levels from 0 to 1: photographs of `size` rows and columns, a digit, stripes."""
+    """The pictures by name, grey levels from 0 to 1: photographs of `size` rows and columns, and a digit."""
     sheet = np.zeros((DIGIT, DIGIT))
     middle = slice(DIGIT // 2 - 4, DIGIT // 2 + 4)
     sheet[middle, middle] = data.digit(3) / 16
-    row, column = np.indices((size, size))
-    stripes = 0.5 + 0.5 * np.sin(2 * np.pi * (column + 0.35 * row) / 5.3)
-    return {"flower": data.photograph(size), "digit": sheet, "stripes": stripes}
+    return {name: data.photograph(size, name) for name in PHOTOGRAPHS} | {"digit": sheet}
 
 
 def named_or_own(name: str, value: Any, size: int) -> str | list[list[float]]:

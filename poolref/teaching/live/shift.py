@@ -33,7 +33,7 @@ def shift(
     Every argument is a trait that can be read and set later; `change` holds by how much each pooled map has changed.
 
     Args:
-        picture: "flower", "digit", "stripes", or 96x96 numbers from 0 (black) to 1 (white).  Default "flower".
+        picture: "flower", "cat", "brick", "digit", or 96x96 numbers from 0 (black) to 1 (white).  Default "flower".
         kernel_size, stride: the windows, 2 to 8 cells and 1 to 8 cells.  Default 4, side by side.
         offset: by how many cells the picture is moved, down and to the right.  Default (0, 0).
         predict: a question that the reader answers before the pooled maps are shown; see `LiveFigure`.

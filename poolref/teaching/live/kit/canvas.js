@@ -101,8 +101,7 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
       let i = 0;
       for (const row of map) {
         for (const v of row) {
-          const [red, green, blue] = colour(share(Number.isFinite(v) ? v : 0));
-          image.data.set([red, green, blue, 255], i);
+          if (!Number.isNaN(v)) image.data.set([...colour(share(v)), 255], i); // nothing is drawn of NaN
           i += 4;
         }
       }

@@ -173,7 +173,7 @@ function build(fig) {
   const pickInput = (index) => {
     line.stop();
     touched = index;
-    fig.set({}, { record: false });
+    fig.redraw();
   };
   const replaced = (rows, [r, c], value) => rows.map((row, i) => (i === r ? row.map((v, j) => (j === c ? value : v)) : row));
 

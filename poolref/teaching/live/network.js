@@ -53,7 +53,7 @@ function buildNetwork(fig) {
       const [down, right] = index.map((v) => Math.floor(v / (side + gap)));
       pointed = { name, map: down * columnsOf(name) + right, cell: index.map((v) => v % (side + gap)) };
     }
-    fig.set({}, { record: false });
+    fig.redraw();
   };
   const panels = LAYERS.map((layer) => {
     const map = canvasMap(layer.name, layer.from ? { onpick: point(layer.name, layer.gap) } : { onmove: move });

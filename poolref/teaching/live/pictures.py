@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
@@ -23,11 +24,11 @@ def pictures(size: int) -> dict[str, np.ndarray]:
     return {name: data.photograph(size, name) for name in PHOTOGRAPHS} | {"digit": sheet}
 
 
-def named_or_own(name: str, value: Any, size: int) -> str | list[list[float]]:
+def named_or_own(name: str, value: Any, size: int, names: Iterable[str]) -> str | list[list[float]]:
     """Return `value` if it is the name of a picture, or as rows of numbers if it is one; a ValueError otherwise."""
     if isinstance(value, str):
-        return one_of(name, value, list(pictures(size)))
-    message = f"{name} must be one of {', '.join(pictures(size))}, or {size}x{size} numbers from 0 to 1"
+        return one_of(name, value, list(names))
+    message = f"{name} must be one of {', '.join(names)}, or {size}x{size} numbers from 0 to 1"
     try:
         array = np.asarray(value, float)
     except (TypeError, ValueError):

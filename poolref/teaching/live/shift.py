@@ -62,7 +62,7 @@ class Shift(LiveFigure):
     @classmethod
     def check(cls, state, changed=()):
         state = dict(state)
-        state["picture"] = pictures.named_or_own("picture", state["picture"], SIZE)
+        state["picture"] = pictures.named_or_own("picture", state["picture"], SIZE, pictures.pictures(SIZE))
         state["kernel_size"] = whole_number("kernel_size", state["kernel_size"], 2, 8)
         state["stride"] = whole_number("stride", state["stride"], 1, 8)
         flag("difference", state["difference"])

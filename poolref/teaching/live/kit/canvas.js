@@ -92,6 +92,7 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
       title.hidden = heading === undefined;
       frame.setAttribute("aria-label", label);
       shape = [map.length, map[0].length];
+      frame.values = map; // the numbers behind the picture, for whoever asks the page
       const [rows, columns] = shape;
       if (canvas.width !== columns || canvas.height !== rows) Object.assign(canvas, { width: columns, height: rows });
       frame.style.setProperty("--ratio", square ? "1" : `${columns} / ${rows}`);

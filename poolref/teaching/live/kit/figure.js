@@ -213,6 +213,7 @@ function live(kind, definition, { el, data, initial, label, told, hosted }) {
       );
     },
     sentence,
+    redraw: () => refresh(), // after a change that is no part of the state, such as where the reader points
     note: (text) => note.textContent !== text && (note.textContent = text),
     // Say what is wrong with what a reader has typed, opened or asked for; the next change takes it away.
     refuse(words) {

@@ -33,9 +33,9 @@ How to add a figure called `echo`
    The kit gives every figure undo, redo, reset, "before", a link, full screen, predictions, errors, Python's traits.
    `fig` has `state` (draw this), `previous` (the state before the last step, or null), `data` (constants from Python),
    `set(patch, {record, join})` (record: false for what is no step back, such as a choice; join: name makes one step of
-   a drag), `redraw()`, `stage`, `side`, `foot`, `el`, `select/slider/check(name, text, ...)` (controls bound to a trait; `when`
-   tells when they are of use), `bind(name, {el, show})` (any other control), `timeline({moments, now, go, words})`,
-   `say(words)`, `note(words)`, `refuse(words)` (what is wrong with something typed or opened).
+   a drag), `redraw()`, `stage`, `side`, `foot`, `el`, `select/slider/check(name, text, ...)` (controls bound to a
+   trait; `when` tells when they are of use), `bind(name, {el, show})` (any other control),
+   `timeline({moments, now, go, words})`, `say(words)`, `note(words)`, `refuse(words)` (what is wrong with something typed or opened).
 
    From the kit: page.js (h, s, control, button, select, slider, check, group, fly), numbers.js, grid.js (a map of
    numbers: arrow keys, editing, dragging the window; fitCells), canvas.js (a map of pixels: drag, arrow keys, pointing,
@@ -74,10 +74,12 @@ from poolref.teaching.live.hero import Hero, hero
 from poolref.teaching.live.network import Network, network
 from poolref.teaching.live.photo import Photo, photo
 from poolref.teaching.live.shift import Shift, shift
+from poolref.teaching.live.stack import Stack, stack
 
-__all__ = ["FIGURES", "LiveFigure", "explorer", "hero", "network", "photo", "shift", "try_this"]
+__all__ = ["FIGURES", "LiveFigure", "explorer", "hero", "network", "photo", "shift", "stack", "try_this"]
 
-FIGURES: dict[str, type[LiveFigure]] = {figure.name: figure for figure in (Explorer, Shift, Photo, Network, Hero)}
+_KINDS: tuple[type[LiveFigure], ...] = (Explorer, Shift, Photo, Stack, Network, Hero)
+FIGURES = {kind.name: kind for kind in _KINDS}
 
 
 def try_this(figure: str, tasks: Sequence[tuple[str, dict[str, Any], str]]) -> None:

@@ -1,7 +1,7 @@
 """Joining the ES modules of a live figure and its kit into the scripts that pages and notebooks load.
 
 A module may `import { names } from "./other.js";` and `export` declarations, and nothing else of the module system, so
-that joining is leaving these words out.  Nothing is minified: what a reader's browser shows is what stands here.
+that joining is leaving these words out.  Scripts are not minified: what a reader's browser shows is what stands here.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ def module(name: str) -> str:
 
 @cache
 def style() -> str:
-    """The style sheet of all figures, the course's colours first."""
-    return "".join(path.read_text("utf-8") for path in (HERE.parent / "tokens.css", HERE / "kit" / "kit.css"))
+    """The style sheet of all figures, the course's colours first, without its comments."""
+    sheets = (HERE.parent / "tokens.css", HERE / "kit" / "kit.css")
+    return re.sub(r"/\*.*?\*/\n?", "", "".join(path.read_text("utf-8") for path in sheets), flags=re.DOTALL)
 
 
 def _alone(text: str) -> str:

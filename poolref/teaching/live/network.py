@@ -97,8 +97,8 @@ class Network(LiveFigure):
         row, column = state["at"]
         return (
             f"A digit {state['digit']} on a sheet of 20 by 20 cells, its upper left corner at row {row}, column "
-            f"{column}; the 8 maps of the first layer before and after {catalog.get(state['first']).title}, the 16 maps of the "
-            f"second before and after {catalog.get(state['second']).title}, and ten scores. The largest score, "
+            f"{column}; the 8 maps of the first layer before and after {catalog.get(state['first']).title}, the "
+            f"16 maps of the second before and after {catalog.get(state['second']).title}, and ten scores. The largest score, "
             f"{max(results['scores']):.3g}, is that of {results['answer']}."
         )
 

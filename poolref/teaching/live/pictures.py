@@ -11,6 +11,7 @@ import numpy as np
 from poolref.teaching import data
 from poolref.teaching.live.figure import one_of
 
+SIZE = 96  # rows and columns of a photograph
 DIGIT = 36  # rows and columns of the sheet on which the digit lies
 PHOTOGRAPHS = ("flower", "cat", "brick")
 

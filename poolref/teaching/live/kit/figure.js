@@ -185,6 +185,10 @@ function live(kind, definition, { el, data, initial, label, told, hosted }) {
     get state() {
       return current();
     },
+    // What the controls say: differs from the state while that cannot be shown.
+    get wanted() {
+      return looksBack ? current() : wanted;
+    },
     // The state before the last step, to show what has changed; null if there is none.
     get previous() {
       return looksBack ? null : (past.at(-1) ?? null);

@@ -25,6 +25,8 @@ CHROMIUM_FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a camera that shows a test picture, and a user who allows it
+    "--use-fake-ui-for-media-stream",
 ]
 
 

@@ -111,3 +111,23 @@ def test_a_picture_of_the_readers_own_stays_here(figures, tmp_path):
     page.wait_for_function("document.querySelector('[role=status]').textContent")
     assert page.get_by_role("status").inner_text() == '"notes.txt" is not a picture that this browser can read.'
     np.testing.assert_array_equal(sheet(Shift(picture=mine).state), mine)
+
+
+def test_the_camera_takes_a_picture(figures):
+    page = figures(Shift(), permissions=["camera"])
+    menu = page.get_by_label("Picture", exact=True)
+    menu.select_option("camera")
+    assert menu.input_value() == "flower", "until the picture is taken"
+    page.wait_for_function("document.querySelector('video')?.videoWidth")
+    page.get_by_role("button", name="Take it").click()
+    picture = np.array(state(page)["picture"])
+    assert picture.shape == (96, 96) and picture.std() > 0.01
+    assert page.locator("video").count() == 0
+
+
+def test_a_camera_that_is_refused(figures):
+    page = figures(Shift())
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')) }")
+    page.get_by_label("Picture", exact=True).select_option("camera")
+    page.wait_for_function("document.querySelector('[role=status]').textContent")
+    assert page.get_by_role("status").inner_text().startswith("The camera cannot be used here")

@@ -35,7 +35,8 @@ How to add a figure called `echo`
    `set(patch, {record, join})` (record: false for what is no step back, such as a choice; join: name makes one step of
    a drag), `redraw()`, `stage`, `side`, `foot`, `el`, `select/slider/check(name, text, ...)` (controls bound to a
    trait; `when` tells when they are of use), `bind(name, {el, show})` (any other control),
-   `timeline({moments, now, go, words})`, `say(words)`, `note(words)`, `refuse(words)` (what is wrong with something typed or opened).
+   `timeline({moments, now, go, words})`, `say(words)`, `note(words)`, `refuse(words)` (what is wrong with something
+   typed or opened).
 
    From the kit: page.js (h, s, control, button, select, slider, check, group, fly), numbers.js, grid.js (a map of
    numbers: arrow keys, editing, dragging the window; fitCells), canvas.js (a map of pixels: drag, arrow keys, pointing,

@@ -246,7 +246,7 @@ function build(fig) {
     }
     for (const piece of fig.sentence.querySelectorAll("[data-from]")) {
       const { from } = piece.dataset;
-      if (from === "output") fly(fig.el, piece, output.cell(selected), piece.textContent, { ms });
+      if (from === "output") fly(fig.el, piece, output.cell(selected), piece.textContent, { ms, delay: ms });
       else fly(fig.el, map.cell(from), piece, inCell(fig.state.values[from.split(",")[0]][from.split(",")[1]]), { ms });
     }
   }

@@ -202,7 +202,7 @@ class Explorer(LiveFigure):
         parts = []
         if p:
             padded = [(n + 2 * p) * size for n in shape]
-            edge = f'fill="none" stroke="{still.colour("edge")}" stroke-dasharray="4 4"'
+            edge = f'fill="none" stroke="{still.paint("edge")}" stroke-dasharray="4 4"'
             parts.append(f'<rect x="{margin}" y="{margin}" width="{padded[1]}" height="{padded[0]}" {edge}/>')
         finite = np.concatenate([np.ravel(state["values"]), *output])
         most = np.abs(finite[np.isfinite(finite)]).max(initial=0) or 1

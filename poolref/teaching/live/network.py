@@ -95,11 +95,12 @@ class Network(LiveFigure):
     def describe(self):
         state, results = self.state, self.results(self.state)
         row, column = state["at"]
+        first, second = (catalog.get(state[name]).title for name in ("first", "second"))
         return (
             f"A digit {state['digit']} on a sheet of 20 by 20 cells, its upper left corner at row {row}, column "
-            f"{column}; the 8 maps of the first layer before and after {catalog.get(state['first']).title}, the "
-            f"16 maps of the second before and after {catalog.get(state['second']).title}, and ten scores. The largest score, "
-            f"{max(results['scores']):.3g}, is that of {results['answer']}."
+            f"{column}; the 8 maps of the first layer before and after {first}, the 16 maps of the second before and "
+            f"after {second}, and ten scores. The largest score, {max(results['scores']):.3g}, is that of "
+            f"{results['answer']}."
         )
 
     def picture(self):
@@ -121,7 +122,7 @@ class Network(LiveFigure):
             y = top + 14 + digit * 18
             best = digit == int(scores.argmax())
             wide = 70 * abs(score) / np.abs(scores).max()
-            fill = still.colour("region" if best else "value" if score > 0 else "below")
+            fill = still.paint("region" if best else "value" if score > 0 else "below")
             parts.append(still.text(left + 6, y, str(digit)))
             parts.append(f'<rect x="{left + 16}" y="{y - 10}" width="{wide:.1f}" height="12" fill="{fill}"/>')
         return still.svg(left + 100, top + 220, parts)

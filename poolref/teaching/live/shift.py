@@ -102,7 +102,7 @@ class Shift(LiveFigure):
         lines = "".join(
             f"M{gap + i * step:g} 40v{side}M{gap} {40 + i * step:g}h{side}" for i in range(int(side / step) + 1)
         )
-        parts.append(f'<path d="{lines}" fill="none" stroke="{still.colour("region")}" stroke-opacity="0.5"/>')
+        parts.append(f'<path d="{lines}" fill="none" stroke="{still.paint("region")}" stroke-opacity="0.5"/>')
         for n, (name, made) in enumerate(pooled(seen, state).items()):
             x, y = 2 * gap + side + (n % 2) * (small + gap), 40 + (n // 2) * (small + gap + 8)
             parts.append(still.text(x + small / 2, y - 8, OPERATORS[name]))

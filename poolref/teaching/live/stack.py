@@ -144,8 +144,8 @@ class Stack(LiveFigure):
         side = self.state["size"]
         return (
             f"A stack of {len(self.state['layers'])} layers on an input of {side} by {side} cells. The last layer has "
-            f"{last['left']} by {last['left']} cells; each has a receptive field of {last['size']} cells along an axis, "
-            f"of which it sees {last['seen']}, and the fields of neighbours lie {last['jump']} cells apart."
+            f"{last['left']} by {last['left']} cells; each has a receptive field of {last['size']} cells along an "
+            f"axis, of which it sees {last['seen']}, and the fields of neighbours lie {last['jump']} cells apart."
         )
 
     def picture(self):
@@ -161,7 +161,7 @@ class Stack(LiveFigure):
             parts.append(still.text(10, y + 12, words, text_anchor="start"))
             x = 110 + (field["start"] - low) * unit
             box = f'x="{x:.1f}" y="{y}" width="{field["size"] * unit:.1f}" height="{bar}" rx="3"'
-            parts.append(f'<rect {box} fill="{still.colour("value")}" stroke="{still.colour("region")}"/>')
+            parts.append(f'<rect {box} fill="{still.paint("value")}" stroke="{still.paint("region")}"/>')
             parts.append(still.text(110 + wide + 20, y + 12, str(field["size"]), text_anchor="start"))
         return still.svg(110 + wide + 70, top + len(found) * (bar + 4) + 16, parts)
 

@@ -1,7 +1,7 @@
 """What the pictures of live figures are drawn of, for where they cannot be alive: SVG in the course's colours.
 
-Colours are `var(--pr-name, #fallback)`: a page's theme decides where the SVG stands in a page, and the light fallback
-where it is a file of its own.
+Colours are tokens (`paint`): a page's theme decides where the SVG stands in a page, and the light one where it is a
+file of its own.
 """
 
 from __future__ import annotations
@@ -12,32 +12,20 @@ import struct
 import zlib
 from base64 import b64encode
 from collections.abc import Iterable
-from functools import cache
 from html import escape
-from pathlib import Path
 
 import numpy as np
+
+from poolref.teaching.tokens import paint
 
 CELL = 32  # pixels
 
 
-@cache
-def light() -> dict[str, str]:
-    """The light colours of tokens.css, by name."""
-    sheet = (Path(__file__).parents[1] / "tokens.css").read_text("utf-8")
-    return dict(re.findall(r"--pr-([\w-]+): light-dark\((#\w+),", sheet))
-
-
-def colour(name: str) -> str:
-    """A colour of the sheet as SVG writes it."""
-    return f"var(--pr-{name}, {light()[name]})"
-
-
 def svg(width: float, height: float, parts: Iterable[str]) -> str:
     """A drawing on a sheet of its own, as text."""
-    sheet = f'<rect width="{width:g}" height="{height:g}" rx="12" fill="{colour("paper")}"/>'
+    sheet = f'<rect width="{width:g}" height="{height:g}" rx="12" fill="{paint("paper")}"/>'
     box = f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}"'
-    group = f'<g font-family="sans-serif" font-size="12" text-anchor="middle" fill="{colour("ink")}">'
+    group = f'<g font-family="sans-serif" font-size="12" text-anchor="middle" fill="{paint("ink")}">'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {box}>{sheet}{group}{"".join(parts)}</g></svg>'
 
 
@@ -50,13 +38,13 @@ def text(x: float, y: float, words: str, **attributes: object) -> str:
 def frame(x: float, y: float, width: float, height: float, stroke: float = 3) -> str:
     """The outline of a region."""
     box = f'x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}"'
-    return f'<rect {box} rx="{2 * stroke:g}" fill="none" stroke="{colour("region")}" stroke-width="{stroke:g}"/>'
+    return f'<rect {box} rx="{2 * stroke:g}" fill="none" stroke="{paint("region")}" stroke-width="{stroke:g}"/>'
 
 
 def arrow(x: float, y: float, length: float) -> str:
     """An arrow to the right."""
     path = f"M{x:g} {y:g}h{length:g}m-7 -6l7 6l-7 6"
-    return f'<path d="{path}" fill="none" stroke="{colour("soft")}" stroke-width="2"/>'
+    return f'<path d="{path}" fill="none" stroke="{paint("soft")}" stroke-width="2"/>'
 
 
 def numbers(rows: list[list[float]], left: float, top: float, most: float, lit: Iterable[tuple] = ()) -> str:
@@ -67,10 +55,10 @@ def numbers(rows: list[list[float]], left: float, top: float, most: float, lit: 
             x, y = left + c * CELL + 1, top + r * CELL + 1
             share = 0.62 * min(1, abs(v) / most) if not math.isnan(v) else 0
             box = f'x="{x:g}" y="{y:g}" width="{CELL - 2}" height="{CELL - 2}" rx="5"'
-            ring = f' stroke="{colour("region")}" stroke-width="1.5"' if (r, c) in lit else ""
-            parts.append(f'<rect {box} fill="{colour("cell")}"/>')
+            ring = f' stroke="{paint("region")}" stroke-width="1.5"' if (r, c) in lit else ""
+            parts.append(f'<rect {box} fill="{paint("cell")}"/>')
             parts.append(
-                f'<rect {box} fill="{colour("below" if v < 0 else "value")}" fill-opacity="{share:.3f}"{ring}/>'
+                f'<rect {box} fill="{paint("below" if v < 0 else "value")}" fill-opacity="{share:.3f}"{ring}/>'
             )
             parts.append(text(x + CELL / 2 - 1, y + CELL / 2 + 3, short(v)))
     return "".join(parts)

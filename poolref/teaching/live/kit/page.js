@@ -112,13 +112,13 @@ export function group(legend, ...parts) {
 export const wantsMotion = () => !matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 // Let a copy of `text` fly from one element to another, over the figure `root`.
-export function fly(root, from, to, text, { kind = "", ms = 450 } = {}) {
+export function fly(root, from, to, text, { kind = "", ms = 450, delay = 0 } = {}) {
   if (!wantsMotion() || !from || !to) return;
   const [r, a, b] = [root, from, to].map((el) => el.getBoundingClientRect());
   const packet = h("span", { class: `pr-packet ${kind}`, "aria-hidden": "true" }, text);
   root.append(packet);
   const place = (box) =>
-    `translate(${box.left + box.width / 2 - r.left}px, ${box.top + box.height / 2 - r.top}px) translate(-50%, -50%)`;
-  packet.animate([{ transform: place(a) }, { transform: place(b) }], { duration: ms, easing: "ease-in-out" }).onfinish =
-    () => packet.remove();
+    `translate(${box.left + box.width / 2 - r.left + root.scrollLeft}px, ${box.top + box.height / 2 - r.top + root.scrollTop}px) translate(-50%, -50%)`;
+  const flight = { duration: ms, delay, easing: "ease-in-out", fill: "backwards" };
+  packet.animate([{ transform: place(a) }, { transform: place(b) }], flight).onfinish = () => packet.remove();
 }

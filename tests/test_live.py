@@ -358,7 +358,9 @@ def test_in_jupyter_the_model_hears_the_reader_and_is_heard(name, figures):
             off: (event, listener) => (listeners[event] = listeners[event].filter((other) => other !== listener)),
           };
           window.listening = () => Object.values(listeners).flat().length;
-          window.close_view = widget.render({ model, el: document.querySelector("#here") });
+          const el = document.createElement("div"); // not yet in the page when it is rendered, as in Jupyter
+          window.close_view = widget.render({ model, el });
+          document.querySelector("#here").append(el);
         }""",
         [w._esm, json.loads(json.dumps(model))],
     )

@@ -96,6 +96,7 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
       const [rows, columns] = shape;
       if (canvas.width !== columns || canvas.height !== rows) Object.assign(canvas, { width: columns, height: rows });
       frame.style.setProperty("--ratio", square ? "1" : `${columns} / ${rows}`);
+      if (!frame.isConnected) return; // it has no colours yet; a figure is drawn again when it has a size
       const colour = PALETTES[palette](frame);
       const context = canvas.getContext("2d");
       const image = context.createImageData(columns, rows);

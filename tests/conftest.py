@@ -1,5 +1,6 @@
 """Shared by all tests: the built site, served on this machine, and a browser's page that watches for trouble."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -196,7 +197,7 @@ def pixels(page, kind):
     read = """(el) => {
       const canvas = el.querySelector("canvas");
       const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      return [canvas.height, canvas.width, Array.from(data).filter((_, i) => i % 4 === 0)];
+      return JSON.stringify([canvas.height, canvas.width, Array.from(data).filter((_, i) => i % 4 === 0)]);
     }"""
-    height, width, levels = page.locator(f"[data-canvas={kind}]").evaluate(read)
+    height, width, levels = json.loads(page.locator(f"[data-canvas={kind}]").evaluate(read))
     return np.reshape(levels, (height, width)) / 255

@@ -62,8 +62,8 @@ def maps(image: np.ndarray, pooling: Pooling | tuple[Pooling, Pooling] = "max") 
 
     Args:
         image: (H, W), or any number of them, (..., H, W).  "image" in the result has one map: (..., 1, H, W).
-        pooling: one of `POOLINGS`, over windows of 2x2 and with its own defaults; or a function that makes maps of maps;
-            or a pair of these, for pool1 and pool2.  Default "max", with which the network was trained.
+        pooling: one of `POOLINGS`, over windows of 2x2 with its own defaults; a function of maps; or a pair of these,
+            for pool1 and pool2.  Default "max", with which the network was trained.
 
     Raises:
         TypeError: `image` holds no floating-point numbers, or `pooling` is none of these.

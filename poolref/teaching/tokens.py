@@ -6,12 +6,11 @@ A chart that needs one writes `colours["region"]`.
 import re
 from pathlib import Path
 
-_PAIRS = re.findall(
-    r"--pr-([\w-]+):\s*light-dark\((#[0-9a-f]{6}),\s*(#[0-9a-f]{6})\)",
-    Path(__file__).with_name("tokens.css").read_text("utf-8"),
-)
+_SHEET = Path(__file__).with_name("tokens.css").read_text("utf-8")
+_PAIRS = re.findall(r"--pr-([\w-]+):\s*light-dark\((#[0-9a-f]{6}),\s*(#[0-9a-f]{6})\)", _SHEET)
 colours = {name: light for name, light, _ in _PAIRS}  # of light pages and of paper
 dark_colours = {name: dark for name, _, dark in _PAIRS}
+shares = {name: int(percent) / 100 for name, percent in re.findall(r"--pr-([\w-]+):\s*(\d+)%", _SHEET)}
 
 
 def paint(name: str) -> str:

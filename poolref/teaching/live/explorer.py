@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from poolref.teaching.live.widget import LiveWidget
 
 LARGEST = 12  # rows and columns of a map
-OPERATORS = {row.name: row for row in catalog.OPERATORS if row.explorer}
+OPERATORS = {row.name: row for row in catalog.OPERATORS if row.kind == "reducer"}
 PARAMETER = {"lp": "p", "gem": "p", "soft": "beta", "lse": "r", "mixed": "alpha"}
 KINDS = ("window", "adaptive", "whole", "pyramid", "rows", "columns", "running")
 WINDOW = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")

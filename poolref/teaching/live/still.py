@@ -16,7 +16,7 @@ from html import escape
 
 import numpy as np
 
-from poolref.teaching.tokens import paint
+from poolref.teaching.tokens import paint, shares
 
 CELL = 32  # pixels
 
@@ -53,7 +53,7 @@ def numbers(rows: list[list[float]], left: float, top: float, most: float, lit: 
     for r, row in enumerate(rows):
         for c, v in enumerate(row):
             x, y = left + c * CELL + 1, top + r * CELL + 1
-            share = 0.62 * min(1, abs(v) / most) if not math.isnan(v) else 0
+            share = shares["most"] * min(1, abs(v) / most) if not math.isnan(v) else 0
             box = f'x="{x:g}" y="{y:g}" width="{CELL - 2}" height="{CELL - 2}" rx="5"'
             ring = f' stroke="{paint("region")}" stroke-width="1.5"' if (r, c) in lit else ""
             parts.append(f'<rect {box} fill="{paint("cell")}"/>')

@@ -29,8 +29,8 @@ class Operator:
     Attributes:
         name: the short name that `create_pool` and the explorer take, such as "max".
         title: the name in prose.
-        kind: "reducer" if it works over every kind of regions (the explorer offers these); otherwise what it is, such as
-            "corner" or "region".
+        kind: "reducer" if it works over every kind of regions (the explorer offers these); otherwise what it is, such
+            as "corner" or "region".
         paper: bibliography key of its source.
         numpy: dotted name of the NumPy forward; its gradient is the same name with `_backward`.
         torch: dotted name of the torch module, without the ending 1d, 2d or 3d where it exists for several `ndims`.

@@ -84,7 +84,6 @@ export function grid(kind, { onselect, onedit, ondrag, refuse }) {
       "aria-label": `New value of cell (${index.join(", ")})`,
       onblur: () => finish(true),
       onkeydown: (event) => {
-        event.stopPropagation();
         if (event.key === "Enter" || event.key === "Escape") finish(event.key === "Enter");
       },
     });

@@ -29,7 +29,8 @@ class Operator:
     Attributes:
         name: the short name that `create_pool` and the explorer take, such as "max".
         title: the name in prose.
-        kind: "reducer" if it works over every kind of regions; otherwise what it is, such as "corner" or "region".
+        kind: "reducer" if it works over every kind of regions (the explorer offers these); otherwise what it is, such
+            as "corner" or "region".
         paper: bibliography key of its source.
         numpy: dotted name of the NumPy forward; its gradient is the same name with `_backward`.
         torch: dotted name of the torch module, without the ending 1d, 2d or 3d where it exists for several `ndims`.
@@ -40,7 +41,6 @@ class Operator:
         definition: dotted name of the reducer in poolref.definition, or of a function of the parameters that gives it.
         parameters: the parameters of the reducer.
         chapter: the page of the book that explains it, or None.
-        explorer: whether the live figure offers it.
     """
 
     name: str
@@ -54,7 +54,6 @@ class Operator:
     definition: str | None = None
     parameters: tuple[Parameter, ...] = ()
     chapter: str | None = None
-    explorer: bool = False
 
 
 OPERATORS: tuple[Operator, ...] = (
@@ -74,7 +73,6 @@ OPERATORS: tuple[Operator, ...] = (
         ),
         definition="poolref.definition.maximum",
         chapter="max-pooling",
-        explorer=True,
     ),
     Operator(
         name="average",
@@ -95,7 +93,6 @@ OPERATORS: tuple[Operator, ...] = (
             Parameter("divisor_override", None, "None or an int of at least 1"),
         ),
         chapter="what-pooling-does",
-        explorer=True,
     ),
     Operator(
         name="sum",
@@ -112,7 +109,6 @@ OPERATORS: tuple[Operator, ...] = (
         ),
         definition="poolref.definition.total",
         chapter="what-pooling-does",
-        explorer=True,
     ),
     Operator(
         name="min",
@@ -129,7 +125,6 @@ OPERATORS: tuple[Operator, ...] = (
         ),
         definition="poolref.definition.minimum",
         chapter="max-pooling",
-        explorer=True,
     ),
     Operator(
         name="lp",
@@ -142,7 +137,6 @@ OPERATORS: tuple[Operator, ...] = (
         definition="poolref.definition.lp_norm",
         parameters=(Parameter("p", 2, "a number above 0, or inf"),),
         chapter="what-pooling-does",
-        explorer=True,
     ),
     Operator(
         name="soft",
@@ -154,7 +148,6 @@ OPERATORS: tuple[Operator, ...] = (
         triton=("poolref.triton.soft.soft_pool", "poolref.triton.large.soft_pool", "poolref.triton.whole.soft_pool"),
         definition="poolref.definition.soft_maximum",
         chapter="softpool",
-        explorer=True,
     ),
     Operator(
         name="lse",

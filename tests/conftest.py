@@ -1,5 +1,6 @@
 """Shared by all tests: the built site, served on this machine, and a browser's page that watches for trouble."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -25,6 +26,8 @@ CHROMIUM_FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--use-fake-device-for-media-stream",  # a camera that shows a test picture, and a user who allows it
+    "--use-fake-ui-for-media-stream",
 ]
 
 
@@ -94,3 +97,107 @@ def page(browser, site_url):
         )
         yield page
         assert not trouble, "\n".join(trouble)
+
+
+class FigurePage:
+    """A bare page around live figures, in one page of a browser that many checks share."""
+
+    def __init__(self, browser, context):
+        self.browser, self.context, self.page, self.trouble, self.more = browser, context, context.new_page(), [], []
+        self._watch(self.page)
+
+    def open(self, *figures, theme="light", width=900, height=900, fragment="", inside=None, **options):
+        """Open figures (or HTML) in the page; `options` of a browser's context give it a page of its own."""
+        from poolref.teaching.live import bundle
+
+        body = "".join(figure if isinstance(figure, str) else figure.html() for figure in figures)
+        page = self.page
+        if options:
+            self.more.append(self.browser.new_context(**options))
+            page = self.more[-1].new_page()
+            self._watch(page)
+        page.set_viewport_size({"width": width, "height": height})
+        kinds = [name for name in bundle.names() if f'data-poolref-live="{name}"' in body]
+        scripts = "".join(f'<script defer src="/{name}.js"></script>' for name in ["kit", *kinds])
+        paper, ink = ("#fff", "#000") if theme == "light" else ("#121212", "#fff")
+        self.html = (
+            f'<!doctype html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Figure</title>'
+            f'<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/kit.css">'
+            f"<style>body {{ margin: 12px; background: {paper}; color: {ink}; font-family: sans-serif }}</style>"
+            f"{scripts}</head><body><main><h1>Figure</h1>{body}</main></body></html>"
+        )
+        page.goto("about:blank")  # a mere change of the fragment would not load the page again
+        page.goto(f"http://figure.localhost/{fragment}")
+        return page
+
+    def _watch(self, page):
+        page.on("console", lambda message: message.type == "error" and self.trouble.append(message.text))
+        page.on("pageerror", lambda error: self.trouble.append(str(error)))
+        page.route("**/*", self._serve)
+
+    def _serve(self, route):
+        from poolref.teaching.live import bundle
+
+        name = route.request.url.removeprefix("http://figure.localhost/")
+        if name == "":
+            route.fulfill(body=self.html, content_type="text/html")
+        elif name == "kit.css":
+            route.fulfill(body=bundle.style(), content_type="text/css")
+        elif name == "kit.js":
+            route.fulfill(body=bundle.kit(), content_type="text/javascript")
+        elif name.removesuffix(".js") in bundle.names():
+            route.fulfill(body=bundle.figure(name.removesuffix(".js")), content_type="text/javascript")
+        else:
+            self.trouble.append(f"asked for {route.request.url}")
+            route.fulfill(status=404)
+
+
+@pytest.fixture(scope="module")
+def figure_page(browser):
+    with browser.new_context(permissions=["clipboard-read", "clipboard-write"], reduced_motion="reduce") as context:
+        yield FigurePage(browser, context)
+
+
+@pytest.fixture
+def figures(figure_page):
+    """Open live figures in a bare page: `page = figures(explorer())`.  Errors and foreign requests fail the test."""
+    figure_page.trouble.clear()
+    yield figure_page.open
+    for context in figure_page.more:
+        context.close()
+    figure_page.more.clear()
+    assert not figure_page.trouble, "\n".join(figure_page.trouble)
+
+
+def numbers(page, kind):
+    """The numbers that a grid of a live figure shows, at full precision, as rows."""
+    import numpy as np
+
+    read = "(grid) => [...grid.querySelectorAll('[role=gridcell]')].map(({ dataset: { at, value } }) => [at, value])"
+    rows = {}
+    for at, value in page.locator(f"[data-grid={kind}]").evaluate(read):
+        rows.setdefault(int(at.split(",")[0]), []).append(float(value.replace("Infinity", "inf")))
+    rows = [rows[r] for r in sorted(rows)]
+    return np.array(rows) if len({len(row) for row in rows}) == 1 else rows
+
+
+def state(page, index=0):
+    """The state of a live figure on a page."""
+    return page.evaluate(f"poolref.awake[{index}].state()")
+
+
+def sentence(page):
+    return page.locator(".pr-sentence").inner_text()
+
+
+def pixels(page, kind):
+    """The red of each pixel that a canvas of a live figure shows, from 0 to 1: (H, W)."""
+    import numpy as np
+
+    read = """(el) => {
+      const canvas = el.querySelector("canvas");
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return JSON.stringify([canvas.height, canvas.width, Array.from(data).filter((_, i) => i % 4 === 0)]);
+    }"""
+    height, width, levels = json.loads(page.locator(f"[data-canvas={kind}]").evaluate(read))
+    return np.reshape(levels, (height, width)) / 255

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -139,12 +140,15 @@ def test_repository_links_come_from_one_setting(book):
     assert f"git+{address}" in download["cells"][0]["source"]
 
 
-def test_modules_are_loaded_only_where_their_figure_is(book):
-    teaching = book / "poolref" / "teaching"
-    teaching.mkdir()
-    (teaching / "explorer.js").write_text("// the figure\n")
+def test_scripts_are_loaded_only_where_their_figure_is(book):
     assert build(book)[0] == 0
-    assert "explorer.js" not in shown(book)
-    write_chapter(book, "from IPython.display import HTML\nHTML('<div data-poolref-explorer=\"{}\"></div>')")
+    assert "poolref/live" not in shown(book)
+    figure = "<div data-poolref-live='explorer'></div>".replace("'", '"')
+    write_chapter(book, f"from IPython.display import HTML\nHTML('{figure}')")
     assert build(book)[0] == 0
-    assert '<script type="module" src="../_static/poolref/explorer.js' in shown(book)
+    scripts = re.findall(r'<script defer="defer" src="([^"?]*poolref/live/[^"?]*)', shown(book))
+    assert scripts == ["../_static/poolref/live/kit.js", "../_static/poolref/live/explorer.js"], (
+        "classic, the kit first"
+    )
+    for name in ("kit.js", "explorer.js", "kit.css"):
+        assert (book / "_build" / "html" / "_static" / "poolref" / "live" / name).stat().st_size > 1000

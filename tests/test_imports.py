@@ -77,7 +77,7 @@ def test_imports_run_one_way(file):
         ("from poolref import numpy", "poolref.definition"),
         ("def f():\n    import torch", "poolref.numpy.max"),
         ("import poolref.torch.max", "poolref.numpy.max"),
-        ("from poolref import torch", "poolref.teaching.explorer"),
+        ("from poolref import torch", "poolref.teaching.live.explorer"),
         ("from poolref.numpy import max_pool", "poolref.torch.max"),
         ("from poolref.definition import pool", "poolref.numpy.max"),
         ("import matplotlib.pyplot as plt", "poolref.numpy.max"),

@@ -1,7 +1,8 @@
 """What the site does beyond Jupyter Book: light pages that fetch nothing from elsewhere, and a build that checks.
 
 - Notebooks run again when poolref or a question bank has changed, not only when their own text has.
-- A page that holds a live figure or a quiz loads the module of that name from poolref/teaching/, as a file of the site.
+- A page that holds a live figure loads the kit, the figure's own script and their style sheet; one that holds a quiz
+  loads the module of that name from poolref/teaching/.
 - MathJax comes from an installed package, the icon font is cut down to the icons in use.
 - The bibliography's page is written from references.bib.
 - An image without alternative text is a warning, and `make site` makes warnings errors.
@@ -22,6 +23,8 @@ import pydata_sphinx_theme
 from bs4 import BeautifulSoup
 from fontTools import subset
 from sphinx.util import logging
+
+from poolref.teaching.live import bundle
 
 ROOT = Path(__file__).parents[2]
 TEACHING = ROOT / "poolref" / "teaching"
@@ -99,6 +102,11 @@ def copy_assets(app):
     (static / "poolref").mkdir(parents=True, exist_ok=True)
     for asset in [*TEACHING.glob("*.js"), *TEACHING.glob("*.css")]:
         shutil.copy(asset, static / "poolref")
+    (static / "poolref" / "live").mkdir(exist_ok=True)
+    scripts = {"kit.js": bundle.kit(), "kit.css": bundle.style()}
+    scripts |= {f"{name}.js": bundle.figure(name) for name in bundle.names()}
+    for name, text in scripts.items():
+        (static / "poolref" / "live" / name).write_text(text, "utf-8")
     mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
     shutil.rmtree(static / "vendor", ignore_errors=True)  # cut fonts, which Sphinx would remark on replacing
     if not (static / "mathjax").exists():
@@ -133,7 +141,12 @@ def finish_page(app, pagename, templatename, context, doctree):
     # myst-nb writes all widgets' state into the page whether or not anything reads it.
     scripts = context["script_files"]
     scripts[:] = [script for script in scripts if "widget-state" not in script.attributes.get("type", "")]
-    # explorer.js, quiz.js and their style sheets go where an output carries data-poolref-explorer, data-poolref-quiz.
+    # Classic scripts, in order: unlike modules they run on a page that was opened as a file.
+    if figures := sorted(set(re.findall(r'data-poolref-live="(\w+)"', body))):
+        app.add_css_file("poolref/live/kit.css")
+        for script in ["kit", *figures]:
+            app.add_js_file(f"poolref/live/{script}.js", loading_method="defer")
+    # quiz.js and its style sheet go where an output carries data-poolref-quiz.
     for asset in sorted(TEACHING.glob("*")):
         if f"data-poolref-{asset.stem}" in body and asset.suffix == ".js":
             app.add_js_file(f"poolref/{asset.name}", type="module")

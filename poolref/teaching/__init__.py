@@ -1,14 +1,27 @@
-"""What the notebooks of the course use: the live figure, quizzes, exercise checks, and pictures.
+"""What the notebooks of the course use: live figures, quizzes, exercise checks, and pictures.
 
 Nothing here needs torch, and nothing here loads matplotlib, anywidget or scikit-learn before it is used.  What is
 missing then is named: `pip install "poolref[teaching]"`.
 """
 
-from poolref.teaching import data, network
+from poolref.teaching import data, live, network
 from poolref.teaching.exercises import check
-from poolref.teaching.explorer import explorer
 from poolref.teaching.figures import draw_map, draw_pool, show, show_source
+from poolref.teaching.live import explorer, try_this
 from poolref.teaching.quiz import quiz
 from poolref.teaching.results import results
 
-__all__ = ["check", "data", "draw_map", "draw_pool", "explorer", "network", "quiz", "results", "show", "show_source"]
+__all__ = [
+    "check",
+    "data",
+    "draw_map",
+    "draw_pool",
+    "explorer",
+    "live",
+    "network",
+    "quiz",
+    "results",
+    "show",
+    "show_source",
+    "try_this",
+]

@@ -1,0 +1,122 @@
+// A panel that shows a map as a picture, one pixel a cell.
+import { control, h, s, unique } from "./page.js";
+
+// A colour of the style sheet as [red, green, blue].
+function ink(el, name) {
+  const probe = h("span", { style: `color: var(--pr-${name}); display: none` });
+  el.append(probe);
+  const rgb = getComputedStyle(probe).color.match(/[\d.]+/g).slice(0, 3).map(Number);
+  probe.remove();
+  return rgb;
+}
+
+const mix = (from, to, share) => from.map((v, i) => v + share * (to[i] - v));
+
+// How a number becomes a colour.  "grey" is for pictures, 0 black and 1 white; "value" and "gradient" take shares of a
+// scale, \u22121 to 1.
+const PALETTES = {
+  grey: () => (v) => [255 * v, 255 * v, 255 * v],
+  value(el) {
+    const [cell, value, below] = ["cell", "value", "below"].map((name) => ink(el, name));
+    return (v) => mix(cell, v < 0 ? below : value, Math.abs(v));
+  },
+  gradient(el) {
+    const [cell, gain, loss] = ["cell", "gain", "loss"].map((name) => ink(el, name));
+    return (v) => mix(cell, v < 0 ? loss : gain, Math.abs(v));
+  },
+};
+
+// `onmove(down, right)` hears by how many cells a reader drags the picture (or moves it with the arrow keys),
+// `onpick([row, column])` which cell a reader points at, null when the pointer leaves.
+export function canvasMap(kind, { onmove, onpick } = {}) {
+  const title = h("p", { class: "pr-title", id: unique(kind) });
+  const canvas = h("canvas");
+  const marks = s("svg", { class: "pr-marks", preserveAspectRatio: "none", "aria-hidden": "true" });
+  const touched = Boolean(onmove || onpick);
+  const role = touched ? { tabindex: 0, role: "application" } : { role: "img" };
+  const frame = (touched ? control : h)("div", { class: `pr-canvas ${onmove ? "pr-movable" : ""}`, "data-canvas": kind, ...role }, canvas, marks);
+  const el = h("section", { class: `pr-panel pr-${kind}` }, title, frame);
+  let shape = [1, 1];
+  let cursor = null;
+
+  const cellAt = (event) => {
+    const box = canvas.getBoundingClientRect();
+    const inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v * n)));
+    return [inside((event.clientY - box.top) / box.height, shape[0]), inside((event.clientX - box.left) / box.width, shape[1])];
+  };
+  const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  frame.addEventListener("keydown", (event) => {
+    const step = STEPS[event.key];
+    if (!touched || !step) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (onmove) return onmove(...step);
+    cursor = (cursor ?? shape.map((n) => n >> 1)).map((v, i) => Math.max(0, Math.min(shape[i] - 1, v + step[i])));
+    onpick(cursor);
+  });
+  if (onmove) {
+    let grip = null; // where the drag began, and how many cells of it have been told
+    frame.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      frame.setPointerCapture(event.pointerId);
+      grip = { x: event.clientX, y: event.clientY, told: [0, 0] };
+      frame.classList.add("pr-held");
+    });
+    frame.addEventListener("pointermove", (event) => {
+      if (!grip) return;
+      const side = canvas.getBoundingClientRect().width / shape[1];
+      const gone = [event.clientY - grip.y, event.clientX - grip.x].map((way) => Math.round(way / side));
+      const [down, right] = gone.map((v, i) => v - grip.told[i]);
+      grip.told = gone;
+      if (down || right) onmove(down, right);
+    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      frame.addEventListener(end, () => {
+        grip = null;
+        frame.classList.remove("pr-held");
+      });
+    }
+  } else if (onpick) {
+    for (const name of ["pointermove", "pointerdown"]) frame.addEventListener(name, (event) => onpick((cursor = cellAt(event))));
+    frame.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && onpick((cursor = null)));
+    frame.addEventListener("focus", () => onpick((cursor ??= shape.map((n) => n >> 1))));
+  }
+
+  return {
+    el,
+    frame,
+    // `share(v)` brings a number of `map` to the palette's range; `regions` are {cells: [top, left, high, wide], kind}.
+    // `lines` is the distance of a grid of lines over the picture, 0 for none; `square` gives any map a square.
+    draw({ heading, label, map, palette = "grey", share = (v) => v, regions = [], lines = 0, square = false }) {
+      if (heading !== undefined) title.textContent = heading;
+      title.hidden = heading === undefined;
+      frame.setAttribute("aria-label", label);
+      shape = [map.length, map[0].length];
+      frame.values = map; // the numbers behind the picture, for whoever asks the page
+      const [rows, columns] = shape;
+      if (canvas.width !== columns || canvas.height !== rows) Object.assign(canvas, { width: columns, height: rows });
+      frame.style.setProperty("--ratio", square ? "1" : `${columns} / ${rows}`);
+      if (!frame.isConnected) return; // it has no colours yet; a figure is drawn again when it has a size
+      const colour = PALETTES[palette](frame);
+      const context = canvas.getContext("2d");
+      const image = context.createImageData(columns, rows);
+      let i = 0;
+      for (const row of map) {
+        for (const v of row) {
+          if (!Number.isNaN(v)) image.data.set([...colour(share(v)), 255], i); // nothing is drawn of NaN
+          i += 4;
+        }
+      }
+      context.putImageData(image, 0, 0);
+      marks.setAttribute("viewBox", `0 0 ${columns} ${rows}`);
+      const across = (n, line) => Array.from({ length: lines ? Math.ceil(n / lines) : 0 }, (_, i) => line(i * lines)).join("");
+      const d = across(rows, (y) => `M0 ${y}H${columns}`) + across(columns, (x) => `M${x} 0V${rows}`);
+      marks.replaceChildren(
+        s("path", { d, class: "pr-mark pr-mark-line" }),
+        ...regions.map(({ cells: [y, x, height, width], kind = "region" }) =>
+          s("rect", { x, y, width, height, class: `pr-mark pr-mark-${kind}` }),
+        ),
+      );
+    },
+  };
+}

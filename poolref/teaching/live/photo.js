@@ -1,0 +1,174 @@
+// A photograph through a filter, ReLU and pooling, up to three times, with two ways to pool side by side.
+import { pooled, problem } from "./kit/pooling.js";
+import { convolved, relu } from "./kit/network.js";
+import { at, inCell, number, same, scaleOf } from "./kit/numbers.js";
+import { h, select } from "./kit/page.js";
+import { grid } from "./kit/grid.js";
+import { canvasMap } from "./kit/canvas.js";
+import { pictureMenu, unpacked } from "./kit/picture.js";
+
+const ROUNDS = 3;
+
+const windowOf = ({ kernel_size, stride }) => ({ kind: "window", kernel_size, stride });
+
+// What is left of a side of `n` cells after every stage: filters take two, windows make steps.
+function sidesOf(state, n) {
+  const sides = [n];
+  for (let round = 0; round < state.rounds; round += 1) {
+    sides.push(n - 2);
+    n = Math.floor((n - 2 - state.kernel_size) / state.stride) + 1;
+    sides.push(n);
+  }
+  return sides;
+}
+
+// The photograph, then for each round the filtered and rectified map, and the pooled one.
+function stagesOf(picture, state, name) {
+  const made = [picture];
+  for (let round = 0; round < state.rounds; round += 1) {
+    const [filtered] = convolved([made.at(-1)], [[state.filter]], [0], 0);
+    made.push(relu(filtered));
+    made.push(pooled(made.at(-1), windowOf(state), { name }));
+  }
+  return made;
+}
+
+function problemOfPhoto(state, data) {
+  const side = sidesOf(state, data.size).find((n) => n < 1);
+  if (side === undefined) return problem([data.size, data.size], windowOf(state));
+  return `After ${state.rounds} rounds with a kernel of ${state.kernel_size} and a stride of ${state.stride} nothing of the picture is left.`;
+}
+
+function buildPhoto(fig) {
+  const { data, stage, side } = fig;
+  const titles = Object.fromEntries(data.operators);
+  const known = {};
+  const pictureOf = ({ picture }) =>
+    typeof picture === "string" ? (known[picture] ??= unpacked(data.pictures[picture])) : picture;
+  let pointed = null; // {index of a stage, cell}
+
+  const point = (index) => (cell) => {
+    pointed = cell && { index, cell };
+    fig.redraw();
+  };
+  const made = (kind, index) => {
+    const panel = canvasMap(`${kind}${index}`, { onpick: point(index) });
+    if (index > 1) panel.el.classList.add("pr-outcome");
+    return panel;
+  };
+  const stageIndices = Array.from({ length: 2 * ROUNDS + 1 }, (_, i) => i);
+  const firsts = stageIndices.map((index) => made("first", index));
+  const seconds = stageIndices.map((index) => made("second", index)); // the first two of these are never shown
+  const gap = canvasMap("difference", { onpick: (cell) => point(2 * fig.state.rounds)(cell) });
+  gap.el.classList.add("pr-outcome");
+  const tiles = h("div", { class: "pr-tiles pr-many" }, ...firsts.map(({ el }) => el), ...seconds.slice(2).map(({ el }) => el), gap.el);
+  stage.append(tiles);
+
+  const weights = grid("filter", {
+    onedit: ([r, c], value) =>
+      fig.set({ filter: fig.state.filter.map((row, i) => row.map((w, j) => (i === r && j === c ? value : w))) }),
+    refuse: fig.refuse,
+  });
+  weights.el.style.setProperty("--size", "38px");
+  weights.el.style.setProperty("--index", "0px");
+  const filterMenu = select("Filter", [...Object.keys(data.filters).map((name) => [name, name]), ["own", "my own numbers"]], (name) =>
+    name === "own" ? weights.focus([0, 0]) : fig.set({ filter: data.filters[name] }),
+  );
+  fig.bind("filter", {
+    el: filterMenu.el,
+    show: (filter) => filterMenu.show(Object.keys(data.filters).find((name) => same(data.filters[name], filter)) ?? "own"),
+  });
+  const menu = pictureMenu("Picture", Object.keys(data.pictures), data.size, (picture) => fig.set({ picture }), fig.refuse);
+  fig.bind("picture", menu);
+  side.append(
+    menu.el,
+    h("div", { class: "pr-group" }, filterMenu.el, weights.el),
+    fig.select("operator", "Pooling", data.operators).el,
+    fig.select("beside", "Beside it", [["", "nothing"], ...data.operators]).el,
+    fig.slider("kernel_size", "kernel", { min: 2, max: 6 }).el,
+    fig.slider("stride", "stride", { min: 1, max: 6 }).el,
+    fig.slider("rounds", "rounds", { min: 1, max: ROUNDS }).el,
+  );
+  fig.note("Point at a cell, or move with the arrow keys, to see where it comes from. The maps of one round have one scale.");
+
+  // What a cell of a stage sees of the stages before it: for each the span of rows and of columns.
+  function spansOf(state) {
+    if (!pointed || fig.veiled) return {};
+    const found = { [pointed.index]: pointed.cell.map((v) => [v, v]) };
+    for (let index = pointed.index; index > 0; index -= 1) {
+      const [step, reach] = index % 2 ? [1, 3] : [state.stride, state.kernel_size];
+      found[index - 1] = found[index].map(([a, b]) => [a * step, b * step + reach - 1]);
+    }
+    return found;
+  }
+
+  return function draw() {
+    const { state } = fig;
+    const picture = pictureOf(state);
+    const last = 2 * state.rounds;
+    const ways = [stagesOf(picture, state, state.operator)];
+    if (state.beside) ways.push(stagesOf(picture, state, state.beside));
+    if (pointed && !(ways[0][pointed.index]?.length > pointed.cell[0] && ways[0][pointed.index][0].length > pointed.cell[1])) pointed = null;
+    const spans = spansOf(state);
+    const marks = (index) => {
+      if (!spans[index]) return [];
+      const [[top, bottom], [left, right]] = spans[index];
+      return [{ cells: [top, left, bottom - top + 1, right - left + 1] }];
+    };
+    const scales = Array.from({ length: state.rounds }, (_, round) =>
+      scaleOf(...ways.flatMap((way) => [way[2 * round + 1], way[2 * round + 2]])),
+    );
+    const scaleFor = (index) => scales[Math.ceil(index / 2) - 1];
+    [firsts, seconds].forEach((panels, n) => {
+      const [way, name] = [ways[n], n ? state.beside : state.operator];
+      panels.forEach((panel, index) => {
+        panel.el.hidden = !way || index > last || (n === 1 && index < 2);
+        if (panel.el.hidden) return;
+        const map = way[index];
+        const text = index === 0 ? "photograph" : index % 2 ? "filter, ReLU" : titles[name];
+        panel.draw({
+          heading: `${text}, ${map.length} \u00d7 ${map[0].length}`,
+          label: `${text}, ${map.length} by ${map[0].length} cells. Point at a cell, or move with the arrow keys.`,
+          map,
+          palette: index ? "value" : "grey",
+          share: index ? scaleFor(index) : (v) => v,
+          regions: marks(index),
+        });
+      });
+    });
+    gap.el.hidden = !state.beside;
+    if (state.beside) {
+      gap.draw({
+        heading: "first less second",
+        label: "The difference of the two pooled maps.",
+        map: ways[0][last].map((row, r) => row.map((v, c) => v - ways[1][last][r][c])),
+        palette: "value",
+        share: scaleFor(last),
+        regions: marks(last),
+      });
+    }
+    weights.draw({
+      heading: "Its weights",
+      rows: [0, 1, 2],
+      columns: [0, 1, 2],
+      entry: [0, 0],
+      look: (r, c) => {
+        const w = state.filter[r][c];
+        return { text: inCell(w), value: w, heat: scaleOf(state.filter)(w), label: `row ${r}, column ${c}: weight ${number(w)}` };
+      },
+    });
+
+    if (!pointed) {
+      const left = ways[0][last];
+      fig.say(`${data.size} \u00d7 ${data.size} cells become ${left.length} \u00d7 ${left[0].length}. Point at one of them.`);
+      return;
+    }
+    const { index, cell } = pointed;
+    const numbers = ways.map((way, n) => `${number(way[index][cell[0]][cell[1]])}${index > 1 && state.beside ? ` (${titles[n ? state.beside : state.operator]})` : ""}`);
+    const [[top, bottom], [from, to]] = spans[0] ?? [[0, 0], [0, 0]];
+    const square = index ? ` It comes from ${bottom - top + 1} \u00d7 ${to - from + 1} cells of the photograph.` : "";
+    fig.say(`Cell ${at(cell)} is ${(index > 1 ? numbers : numbers.slice(0, 1)).join(" and ")}.${square}`, { quietly: true });
+  };
+}
+
+export const photo = { title: "A photograph, filtered and pooled", problem: problemOfPhoto, build: buildPhoto };

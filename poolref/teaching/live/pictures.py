@@ -1,0 +1,44 @@
+"""The pictures that live figures offer, and the check of one that Python or a reader brings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from poolref.teaching import data
+from poolref.teaching.live.figure import one_of
+
+SIZE = 96  # rows and columns of a photograph
+DIGIT = 36  # rows and columns of the sheet on which the digit lies
+PHOTOGRAPHS = ("flower", "cat", "brick")
+
+
+@cache
+def pictures(size: int) -> dict[str, np.ndarray]:
+    """The pictures by name, grey levels from 0 to 1: photographs of `size` rows and columns, and a digit."""
+    sheet = np.zeros((DIGIT, DIGIT))
+    middle = slice(DIGIT // 2 - 4, DIGIT // 2 + 4)
+    sheet[middle, middle] = data.digit(3) / 16
+    return {name: data.photograph(size, name) for name in PHOTOGRAPHS} | {"digit": sheet}
+
+
+def named_or_own(name: str, value: Any, size: int, names: Iterable[str]) -> str | list[list[float]]:
+    """Return `value` if it is the name of a picture, or as rows of numbers if it is one; a ValueError otherwise."""
+    if isinstance(value, str):
+        return one_of(name, value, list(names))
+    message = f"{name} must be one of {', '.join(names)}, or {size}x{size} numbers from 0 to 1"
+    try:
+        array = np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise ValueError(f"{message}, got {value!r:.80}") from None
+    if array.shape != (size, size) or not ((array >= 0) & (array <= 1)).all():
+        raise ValueError(f"{message}, got an array of shape {array.shape}")
+    return array.tolist()
+
+
+def levels(picture: np.ndarray) -> np.ndarray:
+    """The picture in the 256 grey levels in which pages carry it."""
+    return np.round(np.asarray(picture, float) * 255) / 255

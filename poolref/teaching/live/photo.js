@@ -1,4 +1,4 @@
-// A photograph through a filter, ReLU and pooling, up to three times, with two ways to pool side by side.
+// A photograph through a filter, ReLU and pooling, up to three times, with two ways to pool one below the other.
 import { pooled, problem } from "./kit/pooling.js";
 import { convolved, relu } from "./kit/network.js";
 import { at, inCell, number, same, scaleOf } from "./kit/numbers.js";
@@ -11,24 +11,29 @@ const ROUNDS = 3;
 
 const windowOf = ({ kernel_size, stride }) => ({ kind: "window", kernel_size, stride });
 
-// What is left of a side of `n` cells after every stage: filters take two, windows make steps.
+// The stages after the photograph: "filter" (3 by 3 weights, then ReLU) and "pool".
+const kindsOf = ({ rounds, filter_again }) =>
+  Array.from({ length: rounds }, (_, round) => (round === 0 || filter_again ? ["filter", "pool"] : ["pool"])).flat();
+
+// How far apart and how wide the parts of a map are that the cells of the next stage see.
+const reachOf = (kind, state) => (kind === "filter" ? [1, 3] : [state.stride, state.kernel_size]);
+
+// What is left of a side of `n` cells after every stage.
 function sidesOf(state, n) {
   const sides = [n];
-  for (let round = 0; round < state.rounds; round += 1) {
-    sides.push(n - 2);
-    n = Math.floor((n - 2 - state.kernel_size) / state.stride) + 1;
-    sides.push(n);
+  for (const kind of kindsOf(state)) {
+    const [step, reach] = reachOf(kind, state);
+    sides.push(Math.floor((sides.at(-1) - reach) / step) + 1);
   }
   return sides;
 }
 
-// The photograph, then for each round the filtered and rectified map, and the pooled one.
+// The photograph, then the map that every stage makes.
 function stagesOf(picture, state, name) {
   const made = [picture];
-  for (let round = 0; round < state.rounds; round += 1) {
-    const [filtered] = convolved([made.at(-1)], [[state.filter]], [0], 0);
-    made.push(relu(filtered));
-    made.push(pooled(made.at(-1), windowOf(state), { name }));
+  for (const kind of kindsOf(state)) {
+    if (kind === "filter") made.push(relu(convolved([made.at(-1)], [[state.filter]], [0], 0)[0]));
+    else made.push(pooled(made.at(-1), windowOf(state), { name }));
   }
   return made;
 }
@@ -56,13 +61,15 @@ function buildPhoto(fig) {
     if (index > 1) panel.el.classList.add("pr-outcome");
     return panel;
   };
+  // Both ways begin with the photograph and the filter; then each has a line of its own.
   const stageIndices = Array.from({ length: 2 * ROUNDS + 1 }, (_, i) => i);
   const firsts = stageIndices.map((index) => made("first", index));
   const seconds = stageIndices.map((index) => made("second", index)); // the first two of these are never shown
-  const gap = canvasMap("difference", { onpick: (cell) => point(2 * fig.state.rounds)(cell) });
+  const gap = canvasMap("difference", { onpick: (cell) => point(kindsOf(fig.state).length)(cell) });
   gap.el.classList.add("pr-outcome");
-  const tiles = h("div", { class: "pr-tiles pr-many" }, ...firsts.map(({ el }) => el), ...seconds.slice(2).map(({ el }) => el), gap.el);
-  stage.append(tiles);
+  const line = (panels) => h("div", { class: "pr-tiles pr-line" }, ...panels.map(({ el }) => el));
+  const lines = [line([...firsts.slice(0, 2), gap]), line(firsts.slice(2)), line(seconds.slice(2))];
+  stage.append(...lines);
 
   const weights = grid("filter", {
     onedit: ([r, c], value) =>
@@ -88,15 +95,17 @@ function buildPhoto(fig) {
     fig.slider("kernel_size", "kernel", { min: 2, max: 6 }).el,
     fig.slider("stride", "stride", { min: 1, max: 6 }).el,
     fig.slider("rounds", "rounds", { min: 1, max: ROUNDS }).el,
+    fig.check("filter_again", "filter again in every round", { when: ({ rounds }) => rounds > 1 }).el,
   );
-  fig.note("Point at a cell, or move with the arrow keys, to see where it comes from. The maps of one round have one scale.");
+  fig.note("Point at a cell, or move with the arrow keys, to see where it comes from. All maps after the filter have one scale.");
 
   // What a cell of a stage sees of the stages before it: for each the span of rows and of columns.
   function spansOf(state) {
     if (!pointed || fig.veiled) return {};
     const found = { [pointed.index]: pointed.cell.map((v) => [v, v]) };
+    const kinds = kindsOf(state);
     for (let index = pointed.index; index > 0; index -= 1) {
-      const [step, reach] = index % 2 ? [1, 3] : [state.stride, state.kernel_size];
+      const [step, reach] = reachOf(kinds[index - 1], state);
       found[index - 1] = found[index].map(([a, b]) => [a * step, b * step + reach - 1]);
     }
     return found;
@@ -105,7 +114,8 @@ function buildPhoto(fig) {
   return function draw() {
     const { state } = fig;
     const picture = pictureOf(state);
-    const last = 2 * state.rounds;
+    const kinds = kindsOf(state);
+    const last = kinds.length;
     const ways = [stagesOf(picture, state, state.operator)];
     if (state.beside) ways.push(stagesOf(picture, state, state.beside));
     if (pointed && !(ways[0][pointed.index]?.length > pointed.cell[0] && ways[0][pointed.index][0].length > pointed.cell[1])) pointed = null;
@@ -115,23 +125,21 @@ function buildPhoto(fig) {
       const [[top, bottom], [left, right]] = spans[index];
       return [{ cells: [top, left, bottom - top + 1, right - left + 1] }];
     };
-    const scales = Array.from({ length: state.rounds }, (_, round) =>
-      scaleOf(...ways.flatMap((way) => [way[2 * round + 1], way[2 * round + 2]])),
-    );
-    const scaleFor = (index) => scales[Math.ceil(index / 2) - 1];
+    const scale = scaleOf(...ways.flatMap((way) => way.slice(1)));
+    lines.forEach((el) => el.style.setProperty("--tiles", Math.max(3, last - 1)));
     [firsts, seconds].forEach((panels, n) => {
       const [way, name] = [ways[n], n ? state.beside : state.operator];
       panels.forEach((panel, index) => {
         panel.el.hidden = !way || index > last || (n === 1 && index < 2);
         if (panel.el.hidden) return;
         const map = way[index];
-        const text = index === 0 ? "photograph" : index % 2 ? "filter, ReLU" : titles[name];
+        const text = index === 0 ? "photograph" : kinds[index - 1] === "filter" ? "filter, ReLU" : titles[name];
         panel.draw({
           heading: `${text}, ${map.length} \u00d7 ${map[0].length}`,
           label: `${text}, ${map.length} by ${map[0].length} cells. Point at a cell, or move with the arrow keys.`,
           map,
           palette: index ? "value" : "grey",
-          share: index ? scaleFor(index) : (v) => v,
+          share: index ? scale : (v) => v,
           regions: marks(index),
         });
       });
@@ -139,11 +147,11 @@ function buildPhoto(fig) {
     gap.el.hidden = !state.beside;
     if (state.beside) {
       gap.draw({
-        heading: "first less second",
+        heading: "upper less lower",
         label: "The difference of the two pooled maps.",
         map: ways[0][last].map((row, r) => row.map((v, c) => v - ways[1][last][r][c])),
         palette: "value",
-        share: scaleFor(last),
+        share: scale,
         regions: marks(last),
       });
     }

@@ -1,4 +1,4 @@
-"""A photograph through a filter, ReLU and pooling, up to three times over, with two ways to pool side by side."""
+"""A photograph through a filter, ReLU and pooling, up to three times over, with two ways to pool beside each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from poolref import catalog
 from poolref.regions import Window
 from poolref.teaching.live import pictures, still
 from poolref.teaching.live.explorer import OPERATORS
-from poolref.teaching.live.figure import LiveFigure, as_number, one_of, packed, whole_number
+from poolref.teaching.live.figure import LiveFigure, as_number, flag, one_of, packed, whole_number
 
 if TYPE_CHECKING:
     from poolref.teaching.live.widget import LiveWidget
@@ -24,7 +24,7 @@ FILTERS = {
     "sharpen": [[0, -1, 0], [-1, 5, -1], [0, -1, 0]],
     "nothing": [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
 }
-PICTURES = ("cat", "flower", "brick")
+PICTURES = ("camera", "cat", "flower")
 
 
 def photo(
@@ -35,6 +35,7 @@ def photo(
     kernel_size: int = 2,
     stride: int | None = None,
     rounds: int = 1,
+    filter_again: bool = True,
     *,
     predict: dict[str, Any] | None = None,
     label: str | None = None,
@@ -45,11 +46,12 @@ def photo(
     Every argument is a trait that can be read and set later; `output` holds the last map that `operator` makes.
 
     Args:
-        picture: "cat", "flower", "brick", or 96x96 numbers from 0 (black) to 1 (white).  Default "cat".
+        picture: "camera", "cat", "flower", or 96x96 numbers from 0 (black) to 1 (white).  Default "cat".
         filter: "upright edges", "level edges", "all edges", "blur", "sharpen", "nothing", or 3x3 numbers.
         operator, beside: two reducers, such as "max" and "average", with their defaults; `beside` may be "" for none.
         kernel_size, stride: the windows, 2 to 6 cells and 1 to 6 cells.  Default 2, side by side.
-        rounds: how often filter, ReLU and pooling follow each other, 1 to 3.  Default 1.
+        rounds: how often the map is pooled, 1 to 3 times.  Default 1.
+        filter_again: whether filter and ReLU come before every pooling, or before the first one only.  Default True.
         predict: a question that the reader answers before the pooled maps are shown; see `LiveFigure`.
         label: the figure's name for its reader.  Default "A photograph, filtered and pooled".
 
@@ -62,6 +64,7 @@ def photo(
 
     state = {"picture": picture, "filter": filter, "operator": operator, "beside": beside, "rounds": rounds}
     state |= {"kernel_size": kernel_size, "stride": kernel_size if stride is None else stride}
+    state |= {"filter_again": filter_again}
     return widget(Photo(label=label, predict=predict, **state, **traits))
 
 
@@ -77,6 +80,7 @@ class Photo(LiveFigure):
         "kernel_size": 2,
         "stride": 2,
         "rounds": 1,
+        "filter_again": True,
     }
 
     @classmethod
@@ -89,9 +93,10 @@ class Photo(LiveFigure):
         state["kernel_size"] = whole_number("kernel_size", state["kernel_size"], 2, 6)
         state["stride"] = whole_number("stride", state["stride"], 1, 6)
         state["rounds"] = whole_number("rounds", state["rounds"], 1, 3)
+        flag("filter_again", state["filter_again"])
         side = SIZE
-        for _ in range(state["rounds"]):
-            side = (side - 2 - state["kernel_size"]) // state["stride"] + 1
+        for filtered in filters_of(state):
+            side = (side - 2 * filtered - state["kernel_size"]) // state["stride"] + 1
             if side < 1:
                 windows = f"kernel_size={state['kernel_size']} and stride={state['stride']}"
                 raise ValueError(
@@ -117,17 +122,18 @@ class Photo(LiveFigure):
         state = self.state
         rows, columns = np.shape(self.results(state)["output"])
         beside = f", beside that of {OPERATORS[state['beside']].title}" if state["beside"] else ""
+        again = ", filtered again each time" if state["filter_again"] and state["rounds"] > 1 else ""
         return (
             f"A photograph of {SIZE} by {SIZE} cells, what a filter of 3 by 3 weights and ReLU make of it, and the "
             f"result of {OPERATORS[state['operator']].title}{beside}. Kernel {state['kernel_size']}, stride "
-            f"{state['stride']}, {state['rounds']} times over: {rows} by {columns} cells are left."
+            f"{state['stride']}, {state['rounds']} times over{again}: {rows} by {columns} cells are left."
         )
 
     def picture(self):
         state, side, gap = self.state, 150, 16
-        _, *made = stages(state, state["operator"])
-        most = max(values.max() for values in made) or 1
-        shown = [("photograph", seen(state)), ("filter, ReLU", made[-2] / most)]
+        _, filtered, *made = stages(state, state["operator"])
+        most = max(values.max() for values in [filtered, *made]) or 1
+        shown = [("photograph", seen(state)), ("filter, ReLU", filtered / most)]
         shown += [(OPERATORS[state["operator"]].title, made[-1] / most)]
         if state["beside"]:
             shown += [(OPERATORS[state["beside"]].title, stages(state, state["beside"])[-1] / most)]
@@ -157,12 +163,18 @@ def seen(state: dict[str, Any]) -> np.ndarray:
     return pictures.levels(pictures.pictures(SIZE)[chosen]) if isinstance(chosen, str) else np.array(chosen)
 
 
+def filters_of(state: dict[str, Any]) -> list[bool]:
+    """For each round whether its pooling comes after a filter."""
+    return [round == 0 or state["filter_again"] for round in range(state["rounds"])]
+
+
 def stages(state: dict[str, Any], operator: str) -> list[np.ndarray]:
-    """The photograph, then for each round the filtered and rectified map, and the pooled one."""
+    """The photograph, then every filtered and rectified map and every pooled one."""
     made = [seen(state)]
     pool, window = catalog.resolve(OPERATORS[operator].numpy), Window(state["kernel_size"], state["stride"])
-    for _ in range(state["rounds"]):
-        squares = np.lib.stride_tricks.sliding_window_view(made[-1], (3, 3))
-        made.append(np.maximum(np.einsum("rcuv,uv->rc", squares, np.array(state["filter"], float)), 0))
+    for filtered in filters_of(state):
+        if filtered:
+            squares = np.lib.stride_tricks.sliding_window_view(made[-1], (3, 3))
+            made.append(np.maximum(np.einsum("rcuv,uv->rc", squares, np.array(state["filter"], float)), 0))
         made.append(pool(made[-1], window))
     return made

@@ -13,7 +13,7 @@ from poolref.teaching.live.figure import one_of
 
 SIZE = 96  # rows and columns of a photograph
 DIGIT = 36  # rows and columns of the sheet on which the digit lies
-PHOTOGRAPHS = ("flower", "cat", "brick")
+PHOTOGRAPHS = ("flower", "cat", "brick", "camera")
 
 
 @cache

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from poolref.teaching.live.widget import LiveWidget
 
 SIZE = 96  # rows and columns of a photograph, of which two thirds are seen
+PICTURES = ("flower", "cat", "brick", "digit")
 OPERATORS = {"max": "max", "average": "mean", "blur": "blur", "subsample": "stride alone"}
 
 
@@ -62,7 +63,7 @@ class Shift(LiveFigure):
     @classmethod
     def check(cls, state, changed=()):
         state = dict(state)
-        state["picture"] = pictures.named_or_own("picture", state["picture"], SIZE, pictures.pictures(SIZE))
+        state["picture"] = pictures.named_or_own("picture", state["picture"], SIZE, PICTURES)
         state["kernel_size"] = whole_number("kernel_size", state["kernel_size"], 2, 8)
         state["stride"] = whole_number("stride", state["stride"], 1, 8)
         flag("difference", state["difference"])
@@ -77,7 +78,8 @@ class Shift(LiveFigure):
 
     @classmethod
     def data(cls):
-        return {"pictures": {name: packed(picture) for name, picture in pictures.pictures(SIZE).items()}, "size": SIZE}
+        chosen = pictures.pictures(SIZE)
+        return {"pictures": {name: packed(chosen[name]) for name in PICTURES}, "size": SIZE}
 
     @classmethod
     def results(cls, state):

@@ -5,16 +5,37 @@ missing then is named: `pip install "poolref[teaching]"`.
 """
 
 from poolref.teaching import data, live, network
+from poolref.teaching.drawing import (
+    Gradient,
+    Heat,
+    Map,
+    Photograph,
+    Signal,
+    Volume,
+    chart,
+    draw,
+    draw_pool,
+    show,
+    show_source,
+)
 from poolref.teaching.exercises import check
-from poolref.teaching.figures import draw_map, draw_pool, show, show_source
 from poolref.teaching.live import explorer, try_this
 from poolref.teaching.quiz import quiz
 from poolref.teaching.results import results
+from poolref.teaching.tokens import colours
 
 __all__ = [
+    "Gradient",
+    "Heat",
+    "Map",
+    "Photograph",
+    "Signal",
+    "Volume",
+    "chart",
     "check",
+    "colours",
     "data",
-    "draw_map",
+    "draw",
     "draw_pool",
     "explorer",
     "live",

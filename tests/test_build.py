@@ -29,6 +29,7 @@ def book(tmp_path):
     (tmp_path / "book" / "index.md").write_text("# Book\n\nTwo pages.\n")
     (tmp_path / "book" / "bibliography.md").write_text("# Bibliography\n\nThe works.\n")
     (tmp_path / "book" / "references.bib").write_text(WORKS)
+    subprocess.run([sys.executable, "book/_ext/bibliography.py"], cwd=tmp_path, check=True)
     (tmp_path / "poolref").mkdir()
     (tmp_path / "poolref" / "__init__.py").touch()  # without it, the installed poolref would come first
     (tmp_path / "poolref" / "values.py").write_text("answer = 41\n")
@@ -75,6 +76,7 @@ def test_a_failing_cell_stops_every_build_and_shows_its_traceback(book):
         ("1", "# Chapter\n\n[nowhere](other.ipynb)", "other.ipynb"),
         ("1", "# Chapter\n\n[nowhere](index.md#no-such-place)", "no-such-place"),
         ("1", "# Chapter\n\n[Zhang 2019](bibliography.md#zhang2019)", "zhang2019"),
+        ("1", "# Chapter\n\nA formula: $\\frac{1}{$.", "in the formula \\frac{1}{"),
         ("1", "# Chapter\n\n![](../book/_static/favicon.svg)", "no alternative text"),
         ("from IPython.display import HTML\nHTML('<img src=\"data:,\">')", "# Chapter\n\nText.", "no alternative text"),
         ("import matplotlib.pyplot as plt\nplt.plot([1, 2]);", "# Chapter\n\nText.", "no alternative text"),
@@ -89,14 +91,19 @@ def test_what_is_wrong_with_a_page_stops_every_build(book, code, text, complaint
         assert complaint in output
 
 
-def test_the_bibliography_is_written_from_the_bib_file(book):
+def test_the_bibliography_says_what_the_bib_file_says_and_the_build_writes_nothing(book):
     write_chapter(book, "1", "# Chapter\n\nAs [Zhou and Chellappa](bibliography.md#zhou1988) have it.")
+    page = book / "book" / "bibliography.md"
+    page.write_text("# Bibliography\n\nThe works.\n")
+    code, output = build(book)
+    assert code != 0 and "bibliography.md is not what references.bib says: run" in output
+    assert page.read_text() == "# Bibliography\n\nThe works.\n"
+    subprocess.run([sys.executable, "book/_ext/bibliography.py"], cwd=book, check=True)
     code, output = build(book)
     assert code == 0, output
     assert 'href="bibliography.html#zhou1988"' in shown(book)
-    page = (book / "book" / "bibliography.md").read_text()
-    assert page.startswith("# Bibliography\n\nThe works.\n\n## zhou1988\n\nY.-T. Zhou and Rama Chellappa.")
-    assert "*Computation of optical flow*. ICNN, 71–78, 1988. [doi:10.1109/ICNN.1988.23914]" in page
+    assert page.read_text().startswith("# Bibliography\n\nThe works.\n\n## zhou1988\n\nY.-T. Zhou and Rama Chellappa.")
+    assert "*Computation of optical flow*. ICNN, 71–78, 1988. [doi:10.1109/ICNN.1988.23914]" in page.read_text()
 
 
 def test_a_second_build_runs_nothing_until_poolref_changes(book):
@@ -140,6 +147,22 @@ def test_repository_links_come_from_one_setting(book):
     assert f"git+{address}" in download["cells"][0]["source"]
 
 
+def test_the_api_links_to_the_lines_of_its_sources(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    import api
+
+    monkeypatch.setattr(api, "REPOSITORY", "https://github.com/someone/poolref")
+    address = api.source_address("py", {"module": "poolref.numpy", "fullname": "soft_pool"})
+    file, first, last = re.fullmatch(
+        r"https://github.com/someone/poolref/blob/main/(\S+)#L(\d+)-L(\d+)", address
+    ).groups()
+    lines = (ROOT / file).read_text().splitlines()
+    assert lines[int(first) - 1].startswith("def soft_pool(") and int(last) > int(first)
+    assert api.source_address("py", {"module": "poolref.catalog", "fullname": "OPERATORS"}) is None, "plain data"
+    monkeypatch.setattr(api, "REPOSITORY", "")
+    assert api.source_address("py", {"module": "poolref.numpy", "fullname": "soft_pool"}) is None
+
+
 def test_scripts_are_loaded_only_where_their_figure_is(book):
     assert build(book)[0] == 0
     assert "poolref/live" not in shown(book)
@@ -152,3 +175,19 @@ def test_scripts_are_loaded_only_where_their_figure_is(book):
     )
     for name in ("kit.js", "explorer.js", "kit.css"):
         assert (book / "_build" / "html" / "_static" / "poolref" / "live" / name).stat().st_size > 1000
+
+
+def test_formulas_and_pictures_are_written_into_the_page(book):
+    code = "from IPython.display import HTML\nfrom poolref.teaching import Map, draw\n"
+    code += "from poolref.teaching.drawing import image\n"
+    code += "HTML(image(draw(Map([[1.0, 2]], padding=1)).svg(), 'A <map>'))"
+    write_chapter(
+        book, code, '# Chapter\n\n## <a id="a-place"></a>A place\n\nWith $\\frac{a}{b}$, see [there](#a-place).'
+    )
+    shutil.rmtree(book / "poolref")
+    code, output = build(book)
+    assert code == 0, output
+    page = shown(book)
+    assert "<mfrac>" in page and 'role="img" aria-label="A &lt;map&gt;"><svg' in page and "var(--pr-cell, #" in page
+    assert 'id="p1-hatch"' in page and "url(#p1-hatch)" in page
+    assert page.count('id="a-place"') == 1 and 'href="#a-place"' in page

@@ -1,7 +1,9 @@
 """Write book/bibliography.md from book/references.bib: one heading for each key, so that links to it work everywhere.
 
+    python book/_ext/bibliography.py
+
 A chapter cites `[Zhang 2019](bibliography.md#zhang2019)`, which is a place on the site, on GitHub and in JupyterLab.
-The site's build runs this; by hand it is `python book/_ext/bibliography.py`. What stands in bibliography.md above the
+The build writes nothing; it stops if the page is not what the .bib file says. What stands in bibliography.md above the
 first entry is kept.
 """
 
@@ -13,14 +15,12 @@ from pybtex.richtext import Text
 BOOK = Path(__file__).parents[1]
 
 
-def write(book=BOOK):
-    page = book / "bibliography.md"
-    introduction = page.read_text("utf-8").split("\n## ")[0].rstrip()
+def page(book=BOOK):
+    """Return what bibliography.md should say."""
+    introduction = (book / "bibliography.md").read_text("utf-8").split("\n## ")[0].rstrip()
     works = parse_file(book / "references.bib").entries
     entries = [f"## {key}\n\n{reference(works[key])}" for key in sorted(works)]
-    text = "\n\n".join([introduction, *entries]) + "\n"
-    if text != page.read_text("utf-8"):
-        page.write_text(text, "utf-8")
+    return "\n\n".join([introduction, *entries]) + "\n"
 
 
 def reference(work):
@@ -59,4 +59,4 @@ def link(work):
 
 
 if __name__ == "__main__":
-    write()
+    (BOOK / "bibliography.md").write_text(page(), "utf-8")

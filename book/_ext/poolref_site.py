@@ -3,24 +3,28 @@
 - Notebooks run again when poolref or a question bank has changed, not only when their own text has.
 - A page that holds a live figure loads the kit, the figure's own script and their style sheet; one that holds a quiz
   loads the module of that name from poolref/teaching/.
-- MathJax comes from an installed package, the icon font is cut down to the icons in use.
-- The bibliography's page is written from references.bib.
-- An image without alternative text is a warning, and `make site` makes warnings errors.
+- Formulas are MathML (formulas.py), pictures SVG in the page's colours (pictures.py), the index has a card for each
+  chapter (chapters.py), the API's pages begin with their names (api.py); the icon font is cut to the icons in use.
+- An image without alternative text is a warning, and so is a bibliography that is not what references.bib says;
+  `make site` makes warnings errors.
 - Links to the repository are made from the environment variable POOLREF_REPOSITORY, or not at all.
 """
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 
+import api
 import bibliography
+import chapters
+import formulas
+import pictures
 import pydata_sphinx_theme
 from bs4 import BeautifulSoup
+from docutils import nodes
 from fontTools import subset
 from sphinx.util import logging
 
@@ -28,8 +32,9 @@ from poolref.teaching.live import bundle
 
 ROOT = Path(__file__).parents[2]
 TEACHING = ROOT / "poolref" / "teaching"
-REPOSITORY = os.environ.get("POOLREF_REPOSITORY", "").rstrip("/")
 PUBLISHED_BRANCH = "gh-pages"
+CHARACTERS_OF_A_PHONE = 44
+VERDICTS = ("agrees", "differs")
 
 logger = logging.getLogger(__name__)
 
@@ -38,19 +43,27 @@ def setup(app):
     app.add_config_value(
         "comments_config", None, ""
     )  # Jupyter Book sets it, for an extension that this site leaves out
-    app.connect("config-inited", write_bibliography)
+    api.setup(app)
+    formulas.setup(app)
+    chapters.setup(app)
+    app.connect("config-inited", check_bibliography)
     app.connect("config-inited", key_execution_cache)
     app.connect("config-inited", link_repository)
     app.connect("builder-inited", copy_assets)
+    app.connect("source-read", drop_anchors_of_headings)
     app.connect("autodoc-process-docstring", escape_symbols, priority=400)
     app.connect("autodoc-skip-member", skip_twins)
+    app.add_node(Unsearched, html=(lambda translator, node: translator.body.append(node["html"]), lambda *_: None))
+    app.connect("doctree-resolved", hide_answers_from_search)
     app.connect("html-page-context", finish_page, priority=900)
     app.connect("build-finished", finish_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def write_bibliography(app, config):
-    bibliography.write(Path(app.srcdir) / "book")
+def check_bibliography(app, config):
+    book = Path(app.srcdir) / "book"
+    if (book / "bibliography.md").read_text("utf-8") != bibliography.page(book):
+        logger.warning("book/bibliography.md is not what references.bib says: run python book/_ext/bibliography.py")
 
 
 def key_execution_cache(app, config):
@@ -80,10 +93,11 @@ def digest(*patterns):
 
 def link_repository(app, config):
     """Turn on the buttons that lead to the repository, if it is known where that is."""
-    if not REPOSITORY:
+    config.linkcode_resolve = api.source_address  # here, because _config.yml holds no functions
+    if not api.REPOSITORY:
         return
     config.html_theme_options |= {
-        "repository_url": REPOSITORY,
+        "repository_url": api.REPOSITORY,
         "repository_branch": "main",
         "use_repository_button": True,
         "use_edit_page_button": True,
@@ -97,7 +111,7 @@ def link_repository(app, config):
 
 
 def copy_assets(app):
-    """Put the modules of poolref.teaching and MathJax among the site's own files."""
+    """Put the scripts and style sheets of poolref.teaching among the site's own files."""
     static = Path(app.outdir) / "_static"
     (static / "poolref").mkdir(parents=True, exist_ok=True)
     for asset in [*TEACHING.glob("*.js"), *TEACHING.glob("*.css")]:
@@ -107,12 +121,12 @@ def copy_assets(app):
     scripts |= {f"{name}.js": bundle.figure(name) for name in bundle.names()}
     for name, text in scripts.items():
         (static / "poolref" / "live" / name).write_text(text, "utf-8")
-    mathjax = Path(find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
     shutil.rmtree(static / "vendor", ignore_errors=True)  # cut fonts, which Sphinx would remark on replacing
-    if not (static / "mathjax").exists():
-        for part in ["output/chtml/fonts/woff-v2", "input/tex/extensions"]:
-            shutil.copytree(mathjax / part, static / "mathjax" / part)
-        shutil.copy(mathjax / "tex-chtml.js", static / "mathjax")
+
+
+def drop_anchors_of_headings(app, docname, source):
+    """Drop `<a id="...">` from headings: they are for JupyterLab, whose own ids differ; here a heading has that id."""
+    source[0] = re.sub(r'(#+ )<a id=\\?"[\w-]+\\?"></a>', r"\1", source[0])
 
 
 def escape_symbols(app, what, name, thing, options, lines):
@@ -129,7 +143,18 @@ def escape_symbols(app, what, name, thing, options, lines):
 
 def skip_twins(app, what, name, thing, skip, options):
     """Leave to the API page's words what differs from its 2-d twin in the number of axes alone."""
-    return True if name.endswith(("1d", "3d")) or name == "reducer" else None
+    return True if api.is_twin(name) or name == "reducer" else None
+
+
+class Unsearched(nodes.General, nodes.Element):
+    """HTML that the search index leaves out."""
+
+
+def hide_answers_from_search(app, doctree, docname):
+    """Leave quizzes, with their answers, and the states of live figures out of the search index."""
+    for node in list(doctree.findall(nodes.raw)):
+        if re.search(r'data-poolref-|class="[^"]*\bpoolref-quiz\b', html := node.astext()):
+            node.replace_self(Unsearched(html=html))
 
 
 def finish_page(app, pagename, templatename, context, doctree):
@@ -153,13 +178,45 @@ def finish_page(app, pagename, templatename, context, doctree):
         if f"data-poolref-{asset.stem}" in body and asset.suffix == ".css":
             app.add_css_file(f"poolref/{asset.name}")
     # The summary's visible words are its name; this label would replace them.
-    context["body"] = body.replace(' aria-label="Toggle hidden content"', "")
+    body = mend_tables(body.replace(' aria-label="Toggle hidden content"', ""))
+    body = formulas.set_formulas(body, pagename)
+    body = pictures.write_out(body, pictures.image_files(app.env))
+    context["body"] = chapters.fill_in(body, app, pagename)
+    if "<math" in body:  # its letters, before they are missed
+        context["preloads"] = ["fonts/noto-sans-math.woff2"]
+    contents = context["generate_toctree_html"]  # the theme's arrows that unfold a part have no name
+    context["generate_toctree_html"] = lambda *args, **options: str(contents(*args, **options)).replace(
+        "<summary>", '<summary aria-label="Its pages">'
+    )
     if doctree is not None and (promise := first_paragraph(doctree)):
         context["metatags"] = context.get("metatags", "") + f'\n<meta name="description" content="{escape(promise)}" />'
     for group in context.get("header_buttons", []):
         for button in group.get("buttons", []):
             if button["text"] == "Colab":  # the published copy of a notebook begins by installing poolref
                 button["url"] = button["url"].replace("/blob/main/", f"/blob/{PUBLISHED_BRANCH}/_sources/")
+
+
+def mend_tables(body):
+    """Name each cell's column, for phones, where a row is a card; mark verdicts, and say which tables hold some."""
+    if "<table" not in body:
+        return body
+    page = BeautifulSoup(body, "html.parser")
+    for table in page.find_all("table", class_="table"):
+        heads = [" ".join(head.text.split()) for head in table.select("thead th")]
+        rows = [[" ".join(cell.text.split()) for cell in row.find_all(["td", "th"])] for row in table.find_all("tr")]
+        if sum(max(map(len, column)) for column in zip(*rows)) > CHARACTERS_OF_A_PHONE:
+            table["class"] = [*table["class"], "poolref-wide"]
+        for row in table.select("tbody tr"):
+            for head, cell in zip(heads, row.find_all("td", recursive=False)):
+                if cell.text.strip():
+                    cell["data-label"] = head
+                else:
+                    cell["class"] = ["poolref-empty"]
+        for link in table.select("td a"):
+            if (word := link.text.strip()) in VERDICTS:
+                link["class"] = [*link.get("class", []), "poolref-verdict", word]
+                table["data-poolref-verdicts"] = ""
+    return str(page)
 
 
 def first_paragraph(doctree):
@@ -177,7 +234,7 @@ def finish_site(app, exception):
         (Path(app.doctreedir) / "environment.pickle").unlink(missing_ok=True)
     if not exception and app.builder.name == "html":
         keep_icons_in_use(Path(app.outdir))
-        if REPOSITORY:
+        if api.REPOSITORY:
             install_poolref_in_downloads(Path(app.outdir))
 
 
@@ -208,7 +265,7 @@ def keep_icons_in_use(site):
 def install_poolref_in_downloads(site):
     """Begin each published notebook with the cell that installs poolref, for Colab and for readers who download it."""
     cell = {"cell_type": "code", "execution_count": None, "id": "install-poolref", "metadata": {}, "outputs": []}
-    cell["source"] = f'%pip install --quiet "poolref[torch,teaching] @ git+{REPOSITORY}"'
+    cell["source"] = f'%pip install --quiet "poolref[torch,teaching] @ git+{api.REPOSITORY}"'
     for path in site.glob("_sources/**/*.ipynb"):
         notebook = json.loads(path.read_text("utf-8"))
         if notebook["cells"][0].get("id") != cell["id"]:

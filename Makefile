@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help site serve test bench lint clean browser
+.PHONY: help site serve lab test bench lint clean browser
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,6 +20,9 @@ site: $(INSTALLED) ## Run every notebook and build the site
 serve: site ## Build the site, then show it on this machine
 	@echo "Open http://127.0.0.1:$(PORT)/ (stop with Ctrl-C)"
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
+
+lab: $(INSTALLED) ## Open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab book --LabApp.app_settings_dir=$(CURDIR)/lab
 
 test: $(INSTALLED) browser ## Run every test and every notebook
 	$(BIN)/pytest -n 2 --dist worksteal

@@ -68,6 +68,12 @@ def check_fraction(name: str, value: object) -> float:
     return float(value)
 
 
+def check_instance(name: str, value: object, kind: type, accepted: str) -> None:
+    """Raise a TypeError unless `value` is of a kind, which is described in the words of `accepted`."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be {accepted}, got {value!r}")
+
+
 def check_choice(name: str, value: object, accepted: Iterable[str]) -> str:
     """Return `value` if it is one of the strings in `accepted`; a ValueError that lists them otherwise."""
     choices = list(accepted)
@@ -298,6 +304,13 @@ def check_boxes(shape: Sequence[int], boxes: list[list[float]], images: int) -> 
             raise ValueError(f"boxes must begin with the index of one of {images} images, got {row}")
 
 
+def check_filter_size(value: object) -> int:
+    """Return `value` as an int from 1 to 7; a TypeError or ValueError otherwise."""
+    if check_int("filter_size", value, 1) > 7:
+        raise ValueError(f"filter_size must be from 1 to 7, got {value!r}")
+    return operator.index(value)
+
+
 def check_reflection(spatial: Sequence[int], filter_size: int) -> None:
     """Raise a ValueError unless every axis has more cells than are reflected into the padding behind it."""
     if min(spatial) <= filter_size // 2:
@@ -305,6 +318,18 @@ def check_reflection(spatial: Sequence[int], filter_size: int) -> None:
             f"x must have more than {filter_size // 2} cells on every spatial axis, so that its edge can be reflected "
             f"for filter_size={filter_size}, got spatial part {tuple(spatial)}"
         )
+
+
+def check_dtype(name: str, dtype: object, fits: bool, accepted: str) -> None:
+    """Raise a TypeError unless the dtype of the array called `name` fits, which only its column can tell."""
+    if not fits:
+        raise TypeError(f"{name} must hold {accepted}, got dtype {dtype}")
+
+
+def check_cells(name: str, smallest: int, largest: int, cells: int) -> None:
+    """Raise a ValueError unless all indices, from `smallest` to `largest`, name one of so many cells, or none by -1."""
+    if not -1 <= smallest <= largest < cells:
+        raise ValueError(f"{name} must lie between 0 and {cells - 1} (-1: no cell), got {smallest} to {largest}")
 
 
 def check_non_negative(name: str, smallest: float) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from poolref.checks import check_flag, check_int
-from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_numbers
+from poolref.numpy.arrays import as_floats, as_numbers
+from poolref.numpy.blocks import apply, apply_backward
+from poolref.numpy.grid import Grid
 from poolref.regions import Regions, Window
 
 
@@ -40,10 +42,10 @@ def avg_pool(
     divisor = _divisor(count_include_pad, divisor_override)
     x = as_numbers(x)
     if x.dtype == np.int64 and isinstance(regions, Window):
-        return apply(lambda planes, grid, out: _truncate(grid.sum(grid.fetch(planes)), divisor(grid), out), x, regions)
+        return apply(lambda planes, grid, out: _truncate(grid.sum(planes), divisor(grid), out), x, regions)
 
     def forward(planes: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-        _divide(grid.sum(grid.fetch(planes), out), divisor(grid), out)
+        _divide(grid.sum(planes, out), divisor(grid), out)
 
     return apply(forward, as_floats(x), regions)
 
@@ -92,7 +94,7 @@ def sum_pool(x: np.ndarray, regions: Regions) -> np.ndarray:
 
     Formula: `y[o] = sum over c in region o of x[c]`; the average with a divisor of 1.
     """
-    return apply(lambda planes, grid, out: grid.sum(grid.fetch(planes), out), as_numbers(x), regions)
+    return apply(lambda planes, grid, out: grid.sum(planes, out), as_numbers(x), regions)
 
 
 def sum_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions) -> np.ndarray:

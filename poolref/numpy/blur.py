@@ -6,8 +6,8 @@ from math import comb
 
 import numpy as np
 
-from poolref.checks import check_int, check_ndim, check_reflection, check_spatial
-from poolref.numpy.core import as_floats, as_gradient
+from poolref.checks import check_filter_size, check_int, check_ndim, check_reflection, check_spatial
+from poolref.numpy.arrays import as_floats, as_gradient
 from poolref.numpy.max import max_pool, max_pool_backward
 from poolref.regions import Window
 
@@ -122,8 +122,7 @@ def max_blur_pool_backward(
 
 def _check(x: np.ndarray, filter_size: int, stride: int, ndim: int) -> np.ndarray:
     x = as_floats(x)
-    if check_int("filter_size", filter_size, 1) > 7:
-        raise ValueError(f"filter_size must be from 1 to 7, got {filter_size!r}")
+    check_filter_size(filter_size)
     check_int("stride", stride, 1)
     check_reflection(check_spatial(x.shape, check_ndim(ndim)), filter_size)
     return x

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from poolref.checks import check_same_shape
-from poolref.numpy.core import as_floats, as_gradient
+from poolref.numpy.arrays import as_floats, as_gradient
 from poolref.numpy.max import max_pool, max_pool_backward
 from poolref.regions import Columns, Rows
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from poolref.checks import check_positive
-from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
+from poolref.numpy.arrays import as_floats
+from poolref.numpy.blocks import apply, apply_backward
+from poolref.numpy.grid import Grid, RegionCells, needs_care
 from poolref.regions import Regions
 
 
@@ -73,10 +75,10 @@ def _forward(x: np.ndarray, grid: Grid, p: float, eps: float, out: np.ndarray) -
     with np.errstate(all="ignore"):
         sums = grid.sum(_power(kept, p))
         out[...] = _mean(sums, grid, p)
-    for i, rows, strip in grid.strips(np.flatnonzero(~sums_are_safe(sums))):
-        _, largest, y = _by_region(kept[i], strip, p)
+    for i, rows, layout in grid.region_cells(needs_care(sums)):
+        _, largest, y = _by_region(kept[i], layout, p)
         with np.errstate(all="ignore"):
-            out[i, rows] = (largest * y).reshape(strip.output_shape)
+            out[i, rows] = (largest * y).reshape(layout.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, p: float, eps: float, out: np.ndarray) -> float:
@@ -93,15 +95,15 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, p: float, eps: float, ou
         kept *= out
         slope = _total(kept) - _total(g * y * np.log(y))
         out *= x >= eps
-    untamed = ~(sums_are_safe(sums) & all_finite(out))  # out, because a cell that no region covers may be huge
-    slope[untamed] = 0
-    out[untamed] = 0
-    for i, rows, strip in grid.strips(np.flatnonzero(untamed)):
-        cells, largest, mean = _by_region(np.maximum(x[i], eps), strip, p)
-        n = strip.counts.reshape(-1, 1)
+    planes = needs_care(sums, out)  # out, because a cell that no region covers may be huge
+    slope[planes] = 0
+    out[planes] = 0
+    for i, rows, layout in grid.region_cells(planes):
+        cells, largest, mean = _by_region(np.maximum(x[i], eps), layout, p)
+        n = layout.counts.reshape(-1, 1)
         share = g[i, rows].reshape(-1, 1)
         with np.errstate(all="ignore"):
-            out[i] += strip.scatter(share / n * (cells / mean) ** (p - 1))
+            out[i] += layout.scatter(share / n * (cells / mean) ** (p - 1))
             powers = cells**p
             logs = np.where(cells > 0, powers * np.log(cells), 0).sum(1, keepdims=True)
             of_cells = np.log(n / powers.sum(1, keepdims=True)) / p + logs / powers.sum(1, keepdims=True)
@@ -125,12 +127,12 @@ def _total(a: np.ndarray) -> np.ndarray:
     return a.sum(tuple(range(1, a.ndim)), np.float64)
 
 
-def _by_region(plane: np.ndarray, strip: Strip, p: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _by_region(plane: np.ndarray, layout: RegionCells, p: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The cells of every region over its largest, that largest cell, and the generalized mean over it:
     (regions, cells), (regions, 1), (regions, 1)."""
-    cells = strip.gather(plane, fill=0)
+    cells = layout.gather(plane, fill=0)
     largest = cells.max(1, keepdims=True)
     with np.errstate(all="ignore"):
         scaled = np.where(cells == largest, 1, cells / largest)  # also where the largest is inf
-        mean = (scaled**p).sum(1, keepdims=True) / strip.counts.reshape(-1, 1)
+        mean = (scaled**p).sum(1, keepdims=True) / layout.counts.reshape(-1, 1)
         return scaled, largest, mean ** (1 / p)

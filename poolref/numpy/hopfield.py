@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from poolref.checks import check_features, check_int, check_mask, check_positive
-from poolref.numpy.core import as_floats, as_gradient
+from poolref.numpy.arrays import as_floats, as_gradient
 from poolref.numpy.softmax import softmax
 
 

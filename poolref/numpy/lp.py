@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from poolref.checks import check_norm_type
-from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
+from poolref.numpy.arrays import as_floats
+from poolref.numpy.blocks import apply, apply_backward
+from poolref.numpy.grid import Grid, RegionCells, needs_care
+from poolref.numpy.max import region_argmax, region_max, scatter
 from poolref.regions import Regions
 
 
@@ -73,20 +76,20 @@ def _root(a: np.ndarray, p: float) -> np.ndarray:
 def _forward(x: np.ndarray, grid: Grid, out: np.ndarray, p: float) -> None:
     a = np.abs(x)
     if p == np.inf:
-        np.maximum(grid.max(a), 0, out=out)
+        np.maximum(region_max(a, grid), 0, out=out)
         return
     with np.errstate(all="ignore"):
         sums = grid.sum(_power(a, p))
         out[...] = _root(sums, p)
-    for i, rows, strip in grid.strips(_untamed(sums, a, grid)):
-        out[i, rows] = _by_region(a[i], strip, p)[1].reshape(strip.output_shape)
+    for i, rows, layout in grid.region_cells(_needs_care(sums, a, grid)):
+        out[i, rows] = _by_region(a[i], layout, p)[1].reshape(layout.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, p: float) -> None:
     a = np.abs(x)
     if p == np.inf:
         out[...] = 0
-        grid.scatter(g, grid.argmax(a)[1], out)
+        scatter(g, region_argmax(a, grid)[1], out)
         np.multiply(out, np.sign(x), out=out, where=out != 0)  # a NaN that no region covers has no gradient
         return
     with np.errstate(all="ignore"):
@@ -94,29 +97,28 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray, p: floa
         share = np.where(sums == 0, 0, g / _power(_root(sums, p), p - 1))
         np.multiply(np.sign(x), np.where(a == 0, 0, _power(a, p - 1)) * grid.spread(share), out=out)
     # A cell that no region covers may be huge: its power overflows, though no sum does.
-    untamed = np.union1d(_untamed(sums, a, grid), np.flatnonzero(~all_finite(out)))
-    out[untamed] = 0
-    for i, rows, strip in grid.strips(untamed):
-        cells, y = _by_region(a[i], strip, p)
+    planes = _needs_care(sums, a, grid, out)
+    out[planes] = 0
+    for i, rows, layout in grid.region_cells(planes):
+        cells, y = _by_region(a[i], layout, p)
         with np.errstate(all="ignore"):
             ratio = np.where((cells == 0) | (y == 0), 0, np.where(cells == y, 1, cells / y) ** (p - 1))
-        shares = strip.scatter(g[i, rows].reshape(-1, 1) * ratio)
+        shares = layout.scatter(g[i, rows].reshape(-1, 1) * ratio)
         out[i] += np.where(shares == 0, 0, np.sign(x[i]) * shares)  # a NaN that no region covers has no gradient
 
 
-def _untamed(sums: np.ndarray, a: np.ndarray, grid: Grid) -> np.ndarray:
-    """The planes where a sum of powers is out of range, unless it is 0 because all of its cells are 0."""
-    safe = sums_are_safe(sums)
-    doubtful = np.flatnonzero(~safe)
-    if doubtful.size:
-        some = grid.max(a[doubtful]) > 0
-        safe[doubtful] = sums_are_safe(np.where(some, sums[doubtful], 1)) & all_finite(a[doubtful])
-    return np.flatnonzero(~safe)
+def _needs_care(sums: np.ndarray, a: np.ndarray, grid: Grid, *maps: np.ndarray) -> np.ndarray:
+    """The same for sums of powers of magnitudes: a sum that is 0 because all of its cells are 0 needs no care."""
+    planes = needs_care(sums, *maps)
+    if planes.size:
+        zeros = region_max(a[planes], grid) == 0
+        planes = planes[needs_care(np.where(zeros, 1, sums[planes]), a[planes], *(b[planes] for b in maps))]
+    return planes
 
 
-def _by_region(plane: np.ndarray, strip: Strip, p: float) -> tuple[np.ndarray, np.ndarray]:
+def _by_region(plane: np.ndarray, layout: RegionCells, p: float) -> tuple[np.ndarray, np.ndarray]:
     """The magnitudes of all cells, (regions, cells), and the norm of every region, (regions, 1), scaled on the way."""
-    cells = strip.gather(plane, fill=0)
+    cells = layout.gather(plane, fill=0)
     largest = cells.max(1, keepdims=True)
     with np.errstate(all="ignore"):
         scaled = np.where(largest > 0, cells / largest, 0)

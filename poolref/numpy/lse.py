@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from poolref.checks import check_positive
-from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
+from poolref.numpy.arrays import as_floats
+from poolref.numpy.blocks import apply, apply_backward
+from poolref.numpy.grid import Grid, RegionCells, needs_care
 from poolref.numpy.softmax import softmax
 from poolref.regions import Regions
 
@@ -71,8 +73,8 @@ def _forward(x: np.ndarray, grid: Grid, r: float, out: np.ndarray) -> None:
         sums = grid.sum(np.exp(r * x))
         log_mean = _log_mean(sums, lambda: grid.sum(np.expm1(r * x)), grid.counts.astype(x.dtype))
         np.divide(log_mean, r, out=out)
-    for i, rows, strip in grid.strips(_untamed(sums, x)):
-        out[i, rows] = _by_region(x[i], strip, r).reshape(strip.output_shape)
+    for i, rows, layout in grid.region_cells(needs_care(sums, x)):
+        out[i, rows] = _by_region(x[i], layout, r).reshape(layout.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, r: float, out: np.ndarray) -> None:
@@ -80,21 +82,17 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, r: float, out: np.ndarra
         e = np.exp(r * x)
         sums = grid.sum(e)
         np.multiply(e, grid.spread(g / sums), out=out)
-    untamed = _untamed(sums, x, out)  # out, because a cell that no region covers may be huge
-    out[untamed] = 0
-    for i, rows, strip in grid.strips(untamed):
-        weights = softmax(strip.gather(x[i], fill=-np.inf), r)
-        out[i] += strip.scatter(g[i, rows].reshape(-1, 1) * weights)
+    planes = needs_care(sums, x, out)  # out, because a cell that no region covers may be huge
+    out[planes] = 0
+    for i, rows, layout in grid.region_cells(planes):
+        weights = softmax(layout.gather(x[i], fill=-np.inf), r)
+        out[i] += layout.scatter(g[i, rows].reshape(-1, 1) * weights)
 
 
-def _untamed(sums: np.ndarray, *maps: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(~(sums_are_safe(sums) & np.all([all_finite(a) for a in maps], axis=0)))
-
-
-def _by_region(plane: np.ndarray, strip: Strip, r: float) -> np.ndarray:
+def _by_region(plane: np.ndarray, layout: RegionCells, r: float) -> np.ndarray:
     """The log-mean-exp of every region of one map, its maximum subtracted first: (regions,)."""
-    cells = strip.gather(plane, fill=-np.inf)
-    there = strip.gather(np.ones_like(plane), fill=0)
+    cells = layout.gather(plane, fill=-np.inf)
+    there = layout.gather(np.ones_like(plane), fill=0)
     largest = cells.max(1)
     with np.errstate(all="ignore"):
         z = r * (cells - largest[:, None])

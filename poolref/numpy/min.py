@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from poolref.checks import check_flag
-from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_numbers
-from poolref.numpy.max import max_pool_backward
+from poolref.numpy.arrays import as_floats, as_numbers
+from poolref.numpy.blocks import apply, apply_backward
+from poolref.numpy.grid import Grid
+from poolref.numpy.max import max_pool_backward, region_argmax, region_max, region_max_backward
 from poolref.regions import Regions
 
 
@@ -62,16 +64,16 @@ def min_pool_backward(
 
 
 def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-    out[...] = _upside_down(grid.max(_upside_down(x)))
+    out[...] = _upside_down(region_max(_upside_down(x), grid))
 
 
 def _forward_with_indices(x: np.ndarray, grid: Grid, out: np.ndarray, index: np.ndarray) -> None:
-    largest, index[...] = grid.argmax(_upside_down(x))
+    largest, index[...] = region_argmax(_upside_down(x), grid)
     out[...] = _upside_down(largest)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-    grid.max_backward(g, _upside_down(x), out)
+    region_max_backward(g, _upside_down(x), grid, out)
 
 
 def _upside_down(x: np.ndarray) -> np.ndarray:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from poolref.checks import check_fraction, check_same_shape, check_spatial, check_window
+from poolref.numpy.arrays import as_floats, as_gradient, as_numbers
 from poolref.numpy.average import avg_pool, avg_pool_backward, sum_pool
-from poolref.numpy.core import Grid, apply, apply_backward, as_floats, as_gradient, as_numbers
-from poolref.numpy.max import max_pool, max_pool_backward
+from poolref.numpy.blocks import apply, apply_backward
+from poolref.numpy.grid import Grid
+from poolref.numpy.max import max_pool, max_pool_backward, region_argmax, region_max, scatter
 from poolref.regions import Regions, Window
 
 
@@ -127,15 +129,15 @@ def gated_pool_backward(
 
 
 def _mix(x: np.ndarray, grid: Grid, alpha: float, out: np.ndarray) -> None:
-    parts = ((alpha, grid.max), (1 - alpha, lambda x: _mean(x, grid)))
+    parts = ((alpha, lambda x: region_max(x, grid)), (1 - alpha, lambda x: _mean(x, grid)))
     out[...] = sum(weight * part(x) for weight, part in parts if weight)  # 0 times inf would be NaN
 
 
 def _unmix(g: np.ndarray, x: np.ndarray, grid: Grid, alpha: float, out: np.ndarray) -> float:
     """Write the gradient of `x` to `out`, and return the gradient of `alpha`."""
-    largest, index = grid.argmax(x)
+    largest, index = region_argmax(x, grid)
     grid.spread((1 - alpha) * g / np.maximum(grid.counts, 1).astype(x.dtype), out)
-    grid.scatter(alpha * g, index, out)
+    scatter(alpha * g, index, out)
     with np.errstate(invalid="ignore"):
         return float(np.where(grid.counts > 0, g * (largest - _mean(x, grid)), 0).sum(dtype=np.float64))
 

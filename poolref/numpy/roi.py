@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from poolref.checks import check_boxes, check_flag, check_int, check_maps, check_positive, check_size
-from poolref.numpy.core import Grid, as_floats, as_gradient, as_numbers
+from poolref.numpy.arrays import as_floats, as_gradient, as_numbers
+from poolref.numpy.grid import Grid
+from poolref.numpy.max import region_argmax, region_max, scatter
 from poolref.regions import Box
 
 
@@ -48,7 +50,7 @@ def roi_pool(
     x, rows, output_size = _check(x, boxes, output_size, spatial_scale)
     y = np.empty((len(rows), x.shape[1], *output_size), x.dtype)
     for out, (image, grid) in zip(y, _grids(x, rows, output_size)):
-        out[...] = np.where(grid.counts == 0, 0, grid.max(x[image]))
+        out[...] = np.where(grid.counts == 0, 0, region_max(x[image], grid))
     return y
 
 
@@ -73,13 +75,10 @@ def roi_pool_backward(
     """
     x, rows, output_size = _check(x, boxes, output_size, spatial_scale)
     g = as_gradient(grad_output, (len(rows), x.shape[1], *output_size), np.result_type(x, np.float32))
-    grad = np.zeros((x.shape[0], x.shape[1], x.shape[2] * x.shape[3]), g.dtype)
-    channels = np.arange(x.shape[1])[:, None]
+    grad = np.zeros(x.shape, g.dtype)
     for share, (image, grid) in zip(g, _grids(x, rows, output_size)):
-        index = grid.argmax(x[image])[1].reshape(x.shape[1], -1)
-        share = np.where(index < 0, 0, share.reshape(index.shape))
-        np.add.at(grad[image], (channels, np.maximum(index, 0)), share)
-    return grad.reshape(x.shape).astype(x.dtype)
+        scatter(share, region_argmax(x[image], grid)[1], grad[image])
+    return grad.astype(x.dtype)
 
 
 def roi_align(

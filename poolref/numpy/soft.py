@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import Grid, Strip, all_finite, apply, apply_backward, as_floats, sums_are_safe
+from poolref.numpy.arrays import as_floats
+from poolref.numpy.blocks import apply, apply_backward
+from poolref.numpy.grid import Grid, RegionCells, needs_care
 from poolref.numpy.softmax import softmax
 from poolref.regions import Regions
 
@@ -51,8 +53,8 @@ def soft_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Regions)
 
 
 # exp(x) needs no maximum subtracted while all sums stay far from overflow and underflow.  Then it is the same for
-# every region that a cell lies in, and the whole of SoftPool is two sums.  Planes that are not so tame are done again,
-# region by region.
+# every region that a cell lies in, and the whole of SoftPool is two sums.  Planes for which this does not hold are done
+# again, region by region.
 
 
 def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
@@ -60,8 +62,8 @@ def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
         e = np.exp(x)
         weight = grid.sum(e)
         np.divide(grid.sum(x * e), weight, out=out)
-    for i, rows, strip in grid.strips(_untamed(weight, out)):
-        out[i, rows] = _by_region(x[i], strip)[2].reshape(strip.output_shape)
+    for i, rows, layout in grid.region_cells(needs_care(weight, out)):
+        out[i, rows] = _by_region(x[i], layout)[2].reshape(layout.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
@@ -69,25 +71,24 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None
         e = np.exp(x)
         weight = grid.sum(e)
         share = g / weight
-        y = grid.sum(x * e) / weight
-        # sum of g w (1 + x - y) = e * ((1 + x) * sum of g/weight - sum of g y/weight)
-        np.multiply(e, (1 + x) * grid.spread(share) - grid.spread(share * y), out=out)
-    untamed = _untamed(weight, y, out)  # out, because exp of a cell that no region covers may be inf
-    out[untamed] = 0
-    for i, rows, strip in grid.strips(untamed):
-        cells, w, y = _by_region(x[i], strip)
+        np.multiply(x, e, out=out)  # which is free until the last lines
+        y = grid.sum(out) / weight
+        # sum of g w (1 + x - y) = e * (x * sum of g/weight + sum of g (1 - y)/weight)
+        grid.spread(share * (1 - y), out)
+        out += x * grid.spread(share)
+        out *= e
+    planes = needs_care(weight, y, out)  # out, because exp of a cell that no region covers may be inf
+    out[planes] = 0
+    for i, rows, layout in grid.region_cells(planes):
+        cells, w, y = _by_region(x[i], layout)
         with np.errstate(invalid="ignore"):
             gap = np.where((w == 0) | (cells == y), 0, cells - y)  # inf - inf counts as no gap
-        out[i] += strip.scatter(g[i, rows].reshape(-1, 1) * w * (1 + gap))
+        out[i] += layout.scatter(g[i, rows].reshape(-1, 1) * w * (1 + gap))
 
 
-def _untamed(weight: np.ndarray, *results: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(~(sums_are_safe(weight) & np.all([all_finite(result) for result in results], axis=0)))
-
-
-def _by_region(plane: np.ndarray, strip: Strip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _by_region(plane: np.ndarray, layout: RegionCells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The cells of every region, their weights, and the weighted mean: (regions, cells), the same, (regions, 1)."""
-    cells = strip.gather(plane, fill=-np.inf)
+    cells = layout.gather(plane, fill=-np.inf)
     w = softmax(cells)
     with np.errstate(invalid="ignore"):
         y = np.where(w == 0, 0, w * cells).sum(1, keepdims=True)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.checks import check_non_negative
-from poolref.numpy.core import Grid, Strip, apply, apply_backward, as_floats, sums_are_safe
+from poolref.checks import check_instance, check_non_negative
+from poolref.numpy.arrays import as_floats
+from poolref.numpy.blocks import apply, apply_backward
+from poolref.numpy.grid import Grid, RegionCells, needs_care
 from poolref.numpy.max import max_pool_backward
 from poolref.regions import Regions
 
@@ -36,8 +38,7 @@ def stochastic_pool(x: np.ndarray, regions: Regions, rng: np.random.Generator) -
 
     Source: zeiler2013.  The paper leaves a region of zeros open.
     """
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng must be a numpy.random.Generator, such as numpy.random.default_rng(0), got {rng!r}")
+    check_instance("rng", rng, np.random.Generator, "a numpy.random.Generator, such as numpy.random.default_rng(0)")
     x = _non_negative(x)
     return apply(lambda planes, grid, *outs: _draw(planes, grid, rng, *outs), x, regions, x.dtype, np.int64)
 
@@ -111,17 +112,17 @@ def _non_negative(x: np.ndarray) -> np.ndarray:
 
 
 def _draw(x: np.ndarray, grid: Grid, rng: np.random.Generator, values: np.ndarray, indices: np.ndarray) -> None:
-    for i, rows, strip in grid.strips(range(len(x))):
-        cells, weights, largest = _over_largest(x[i], strip)
+    for i, rows, layout in grid.region_cells(range(len(x))):
+        cells, weights, largest = _over_largest(x[i], layout)
         weights = np.where(np.isnan(largest), np.isnan(cells), weights).cumsum(1, dtype=np.float64)
         total = weights[:, -1:]
         # The first cell whose cumulated weight is above a random part of the total; nextafter, because that part must
         # stay below the total when it is rounded.
         part = np.minimum(rng.random(total.shape) * total, np.nextafter(total, 0))
         drawn = (weights > part).argmax(1, keepdims=True)
-        values[i, rows] = np.take_along_axis(cells, drawn, 1).reshape(strip.output_shape)
-        index = np.take_along_axis(strip.cells, drawn, 1).reshape(strip.output_shape)
-        indices[i, rows] = np.where(strip.counts == 0, -1, index)
+        values[i, rows] = np.take_along_axis(cells, drawn, 1).reshape(layout.output_shape)
+        index = np.take_along_axis(layout.indices, drawn, 1).reshape(layout.output_shape)
+        indices[i, rows] = np.where(layout.counts == 0, -1, index)
 
 
 # As in Lp pooling: squares are the same for every region a cell lies in, and shared, while their sums stay in range.
@@ -131,9 +132,9 @@ def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
     with np.errstate(all="ignore"):
         sums, squares = grid.sum(x), grid.sum(x * x)
         np.divide(squares, np.where(sums == 0, 1, sums), out=out)
-    for i, rows, strip in grid.strips(_untamed(sums, squares)):
-        _, weights, largest = _over_largest(x[i], strip)
-        out[i, rows] = np.where(largest == 0, 0, largest * _mean(weights)).reshape(strip.output_shape)
+    for i, rows, layout in grid.region_cells(_needs_care(sums, squares)):
+        _, weights, largest = _over_largest(x[i], layout)
+        out[i, rows] = np.where(largest == 0, 0, largest * _mean(weights)).reshape(layout.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
@@ -143,25 +144,25 @@ def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None
         per_x = np.where(zero, 0, g / sums)
         shared = np.where(zero, g / grid.counts.astype(x.dtype), -per_x * squares / sums)
         np.add(2 * x * grid.spread(per_x), grid.spread(shared), out=out)
-    untamed = _untamed(sums, squares)
-    out[untamed] = 0
-    for i, rows, strip in grid.strips(untamed):
-        _, weights, _ = _over_largest(x[i], strip)
+    planes = _needs_care(sums, squares)
+    out[planes] = 0
+    for i, rows, layout in grid.region_cells(planes):
+        _, weights, _ = _over_largest(x[i], layout)
         with np.errstate(invalid="ignore"):
             slopes = (2 * weights - _mean(weights)) / weights.sum(1, keepdims=True)
-        out[i] += strip.scatter(g[i, rows].reshape(-1, 1) * slopes)
+        out[i] += layout.scatter(g[i, rows].reshape(-1, 1) * slopes)
 
 
-def _untamed(sums: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """The planes where the sum of a region, or of its squares, is out of range; a region of zeros is in range."""
-    zero = sums == 0
-    return np.flatnonzero(~(sums_are_safe(np.where(zero, 1, sums)) & sums_are_safe(np.where(zero, 1, squares))))
+def _needs_care(sums: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """The same for sums and sums of squares: a region of zeros needs no care."""
+    zeros = sums == 0
+    return np.union1d(*(needs_care(np.where(zeros, 1, a)) for a in (sums, squares)))
 
 
-def _over_largest(plane: np.ndarray, strip: Strip) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _over_largest(plane: np.ndarray, layout: RegionCells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The cells of every region, the same over the region's largest (ones if all are 0), and that largest cell:
     (regions, cells), (regions, cells), (regions, 1)."""
-    cells, there = strip.gather(plane, fill=0), strip.gather(np.ones_like(plane), fill=0)
+    cells, there = layout.gather(plane, fill=0), layout.gather(np.ones_like(plane), fill=0)
     largest = cells.max(1, keepdims=True)
     with np.errstate(invalid="ignore"):
         return cells, np.where(cells == largest, there, cells / largest), largest

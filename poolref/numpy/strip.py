@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from poolref.numpy.arrays import as_floats, as_gradient
 from poolref.numpy.average import avg_pool
-from poolref.numpy.core import as_floats, as_gradient
 from poolref.regions import Columns, Rows
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from poolref.checks import check_spatial, check_window
-from poolref.numpy.core import as_floats, as_gradient, as_numbers
+from poolref.numpy.arrays import as_floats, as_gradient, as_numbers
 from poolref.regions import Window
 
 

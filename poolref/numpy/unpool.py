@@ -7,8 +7,8 @@ from math import prod
 
 import numpy as np
 
-from poolref.checks import check_shape, check_spatial
-from poolref.numpy.core import as_floats, as_gradient, as_indices, as_numbers
+from poolref.checks import check_cells, check_shape, check_spatial
+from poolref.numpy.arrays import as_floats, as_gradient, as_indices, as_numbers
 
 
 def max_unpool(y: np.ndarray, indices: np.ndarray, output_shape: Sequence[int]) -> np.ndarray:
@@ -69,7 +69,9 @@ def _check(
     """The arguments, with `indices` as (planes, values)."""
     shape = check_shape("output_shape", output_shape)
     pooled = check_spatial(y.shape, len(shape))
-    indices = as_indices(indices, y.shape, prod(shape))
+    indices = as_indices(indices, y.shape)
+    if indices.size:
+        check_cells("indices", indices.min(), indices.max(), prod(shape))
     return y, indices.reshape(prod(y.shape[: y.ndim - len(shape)]), prod(pooled)), shape
 
 

@@ -4,7 +4,8 @@ With names of operators it compiles only those, and keeps the other rows.
 
 Writes `kernels.md` and `kernels.json` beside this file.  Each row is one kernel at one shape: registers and spills,
 machine instructions for each cell that it writes (all threads of the grid, idle ones included), the widest loads and
-stores, atomics.  Nothing here is a time.
+stores, atomics.  Nothing here is a time.  Each row has a hash of all that decides it, so that tests need not compile it
+again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
@@ -27,6 +29,8 @@ import triton
 from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
+from triton.language import constexpr
+from triton.runtime.jit import JITFunction
 
 from benchmarks.work import label
 from poolref.regions import Adaptive, Pyramid, Regions, Rows, Running, Whole, Window
@@ -229,17 +233,42 @@ CALLS: dict[str, tuple[Callable, tuple]] = {
 }
 
 
-def compiled(case: Case) -> Iterator[dict]:
-    """A row for every kernel that a case launches."""
+@dataclass(frozen=True)
+class Launch:
+    """One kernel that a case launches, and what it is specialized for."""
+
+    kernel: JITFunction
+    signature: dict[str, str]
+    constants: dict[tuple[int], object]
+    attributes: dict[tuple[int], list]
+    options: dict
+    threads_per_cell: float
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that decides the facts of a row: if it has not changed, there is no need to compile again."""
+        sources = sorted(function.src + repr(globals_of(function, constexpr)) for function in functions(self.kernel))
+        arguments = self.signature, self.constants, self.attributes, self.options, self.threads_per_cell
+        return sha256(repr((sources, arguments, version("triton"))).encode()).hexdigest()[:16]
+
+    def compile(self) -> bytes:
+        """The machine code."""
+        source = ASTSource(self.kernel, self.signature, self.constants, self.attributes)
+        return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=self.options).asm["cubin"]
+
+
+def launches(case: Case) -> Iterator[tuple[dict, Launch]]:
+    """For every kernel that a case launches the part of its row that can be told without compiling, and the launch."""
     x = torch.empty(case.shape, dtype=case.dtype, device="meta")
     grad = torch.empty(case.shape[:2] + case.regions.output_shape(case.shape[2:]), dtype=case.dtype, device="meta")
     if case.layout == "channels_last":
         x, grad = (a.contiguous(memory_format=torch.channels_last) for a in (x, grad))
-    with recording() as launches:
+    with recording() as recorded:
         case.call(x, grad, case.regions)
-    for kernel, grid, arguments, options in launches:
+    for kernel, grid, arguments, options in recorded:
         written = x if "backward" in kernel.__name__ else arguments.get("y", arguments.get("sides", grad))
-        binary = build(kernel, arguments, options)
+        threads = options["num_warps"] * 32 * prod(grid)
+        launch = Launch(kernel, *specialized(kernel, arguments), options, threads / written.numel())
         row = {
             "operator": case.name,
             "kernel": kernel.__name__,
@@ -247,18 +276,27 @@ def compiled(case: Case) -> Iterator[dict]:
             "shape": list(case.shape),
             "dtype": str(case.dtype).removeprefix("torch."),
             "layout": case.layout,
+            "digest": launch.digest,
         }
-        row |= facts(binary, options["num_warps"] * 32 * prod(grid) / written.numel())
-        in_budget = row["kernel"].endswith("forward") and row["dtype"] == "bfloat16" and row["shape"] == list(STEM)
-        budget = BUDGET.get(row["regions"]) if in_budget else None
-        over = budget is not None and row["instructions"] > budget
-        narrow = case.shape in ALIGNED and (row["load"] < 16 or row["store"] < 8)
-        reasons = [REASONS.get((case.name, row["regions"]), "") if over else "", NARROW.get(row["kernel"], "") * narrow]
-        yield row | {"budget": budget, "narrow": narrow, "reason": "; ".join(filter(None, reasons))}
+        yield row, launch
 
 
-def build(kernel, arguments: dict, options: dict) -> bytes:
-    """The machine code that Triton would make for these arguments, sizes and alignments as it would see them."""
+def functions(kernel: JITFunction) -> list[JITFunction]:
+    """A kernel, and all functions that it calls."""
+    found = [kernel]
+    for function in found:
+        found += [called for called in globals_of(function, JITFunction).values() if called not in found]
+    return found
+
+
+def globals_of(function: JITFunction, kind: type) -> dict:
+    """The global variables of a kind that a function uses."""
+    used = {name: function.__globals__.get(name) for name in function.fn.__code__.co_names}
+    return {name: value for name, value in used.items() if isinstance(value, kind)}
+
+
+def specialized(kernel: JITFunction, arguments: dict) -> tuple[dict, dict, dict]:
+    """Signature, constants and attributes: the arguments' kinds, sizes and alignments as Triton would see them."""
     signature, constants, attributes = {}, {}, {}
     for i, parameter in enumerate(kernel.params):
         value = arguments[parameter.name]
@@ -272,8 +310,24 @@ def build(kernel, arguments: dict, options: dict) -> bytes:
             signature[parameter.name] = "i32" if value < 2**31 else "i64"
             if value % 16 == 0:
                 attributes[(i,)] = [["tt.divisibility", 16]]
-    source = ASTSource(kernel, signature, constants, attributes)
-    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options).asm["cubin"]
+    return signature, constants, attributes
+
+
+def compiled(case: Case) -> Iterator[dict]:
+    """A row for every kernel that a case launches."""
+    for row, launch in launches(case):
+        row = row | facts(launch.compile(), launch.threads_per_cell)
+        yield row | judged(row)
+
+
+def judged(row: dict) -> dict:
+    """What is to be said of a row's facts: the budget, whether it reads or stores little at a time, and why."""
+    in_budget = row["kernel"].endswith("forward") and row["dtype"] == "bfloat16" and row["shape"] == list(STEM)
+    budget = BUDGET.get(row["regions"]) if in_budget else None
+    over = budget is not None and row["instructions"] > budget
+    narrow = tuple(row["shape"]) in ALIGNED and (row["load"] < 16 or row["store"] < 8)
+    reason = REASONS.get((row["operator"], row["regions"]), "") if over else "", NARROW.get(row["kernel"], "") * narrow
+    return {"budget": budget, "narrow": narrow, "reason": "; ".join(filter(None, reason))}
 
 
 def facts(binary: bytes, threads_per_cell: float) -> dict:
@@ -308,7 +362,7 @@ def _tool(name: str, *arguments: object) -> str:
 
 def markdown(report: dict) -> str:
     """The table as a page."""
-    columns = [name for name in report["rows"][0] if name not in ("narrow", "reason")]
+    columns = [name for name in report["rows"][0] if name not in ("digest", "narrow", "reason")]
     lines = [
         "# What the CUDA kernels compile to",
         "",

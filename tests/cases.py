@@ -54,6 +54,7 @@ MAPS: tuple[tuple[tuple[int, ...], Regions], ...] = (
     ((3, 4), Adaptive((None, 2))),
     ((4, 5), Whole()),
     ((1, 1), Whole()),
+    ((16, 17), Adaptive((1, 2))),  # few bins, and large
     ((5, 7), Pyramid()),
     ((3, 2), Pyramid((1, 3))),  # more bins than cells, and the coarse level first
     ((4, 5), Rows()),
@@ -86,6 +87,7 @@ FEW_MAPS: tuple[tuple[tuple[int, ...], Regions], ...] = (
     ((6, 7), Window(3, 2, 1, ceil_mode=True)),
     ((6, 7), Adaptive((4, 3))),
     ((5, 6), Whole()),
+    ((16, 17), Adaptive((1, 2))),  # few bins, and large
     ((5, 6), Pyramid((3, 1))),
     ((5, 6), Rows()),
     ((5, 6), Columns()),

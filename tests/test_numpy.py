@@ -350,7 +350,7 @@ def test_backward_in_float32(operator, case):
     )
 
 
-@maps
+@few_maps
 @pytest.mark.parametrize("options", [{}, {"count_include_pad": False}, {"divisor_override": 3}], ids=str)
 def test_average_backward_is_the_adjoint(case, options):
     spatial, regions = case
@@ -362,7 +362,7 @@ def test_average_backward_is_the_adjoint(case, options):
 @pytest.mark.parametrize(
     "operator", [o for o in OPERATORS if o.row.name in ("max", "min", "average", "sum", "lp")], ids=str
 )
-@maps
+@few_maps
 def test_homogeneous_operators_obey_euler(operator, case):
     """What scales with its input has `<gradient, x> = <g, y>`: max, min, average, sum and norms."""
     spatial, regions = case
@@ -376,7 +376,7 @@ def test_homogeneous_operators_obey_euler(operator, case):
     [o for o in OPERATORS if o.row.name in ("max", "min", "soft", "lse") or o.options == {"count_include_pad": False}],
     ids=str,
 )
-@maps
+@few_maps
 def test_operators_that_follow_a_shift_pass_the_gradient_on_whole(operator, case):
     """Where `x + c` adds `c`, the gradient of every region adds up to its `g`."""
     spatial, regions = case

@@ -31,22 +31,32 @@ CHROMIUM_FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory):
-    """Build the site (seconds when nothing has changed) and return its folder. Parallel workers wait for one build."""
+def once(tmp_path_factory, name, work):
+    """Do some work once in a run of tests, however many workers ask for it; return its result, which JSON can hold."""
     run = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         run = run.parent
-    done = run / "site-is-built"
-    (ROOT / "_build").mkdir(exist_ok=True)
-    with FileLock(ROOT / "_build" / "site.lock"):
-        if not done.exists():
-            jupyter_book = Path(sys.executable).with_name("jupyter-book")
-            command = [jupyter_book, "build", ".", "-W", "-n", "--keep-going"]
+    result = run / f"{name}.json"
+    with FileLock(run / f"{name}.lock"):
+        if not result.exists():
+            result.write_text(json.dumps(work()))
+    return json.loads(result.read_text())
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """Build the site (seconds when nothing has changed) and return its folder."""
+
+    def failure():
+        (ROOT / "_build").mkdir(exist_ok=True)
+        jupyter_book = Path(sys.executable).with_name("jupyter-book")
+        command = [jupyter_book, "build", ".", "-W", "-n", "--keep-going"]
+        with FileLock(ROOT / "_build" / "site.lock"):
             build = subprocess.run(command, cwd=ROOT, text=True, capture_output=True)
-            done.write_text("" if build.returncode == 0 else f"{build.stdout}\n{build.stderr}")
-    if failure := done.read_text():
-        pytest.fail(f"the site does not build:\n{failure[-6000:]}", pytrace=False)
+        return "" if build.returncode == 0 else f"{build.stdout}\n{build.stderr}"
+
+    if said := once(tmp_path_factory, "site", failure):
+        pytest.fail(f"the site does not build:\n{said[-6000:]}", pytrace=False)
     return ROOT / "_build" / "html"
 
 

@@ -5,9 +5,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "poolref").rglob("*.py"))
@@ -187,3 +189,15 @@ def test_an_install_needs_numpy_alone():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert [re.split(r"[<>=!~; \[]", requirement)[0] for requirement in project["dependencies"]] == ["numpy"]
     assert "torch" in {re.split(r"[<>=!~; \[]", r)[0] for r in project["optional-dependencies"]["torch"]}
+
+
+def test_every_pinned_package_takes_the_oldest_python_that_the_project_names():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    oldest = f"{project['requires-python'].removeprefix('>=')}.0"
+    pins = re.findall(r"^([\w.-]+)==", (ROOT / "requirements.txt").read_text(), re.M)
+    installed = {d.name.lower().replace("_", "-"): d for d in distributions()}
+    takes = {
+        pin: installed[pin].metadata["Requires-Python"] for pin in pins if pin in installed
+    }  # not on this platform
+    assert len(takes) > 100
+    assert {pin: python for pin, python in takes.items() if python and oldest not in SpecifierSet(python)} == {}

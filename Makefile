@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help site serve lab test bench lint clean browser
+.PHONY: help site serve lab check test bench lint clean browser
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -23,6 +23,9 @@ serve: site ## Build the site, then show it on this machine
 
 lab: $(INSTALLED) ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab book --LabApp.app_settings_dir=$(CURDIR)/lab
+
+check: $(INSTALLED) ## The tests for in between: those not marked slow, in under two minutes
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" tests
 
 test: $(INSTALLED) browser ## Run every test and every notebook
 	$(BIN)/pytest -n 2 --dist worksteal

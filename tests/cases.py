@@ -281,3 +281,24 @@ def scale_of(operator: Operator, x: np.ndarray, regions: Regions) -> np.ndarray:
         return operator.defined(x, regions)
     adds = operator.row.name == "sum" or "divisor_override" in operator.options
     return definition.pool(np.abs(x), regions, definition.total if adds else definition.maximum)
+
+
+def scale_of_large(operator: Operator, x: np.ndarray, regions: Regions) -> np.ndarray:
+    """The same for large maps, by the NumPy column, whose numbers on small ones are tested."""
+    adds = operator.row.name == "sum" or "divisor_override" in operator.options
+    x = np.abs(x).astype(np.float64)
+    if operator.row.name == "lp":
+        return catalog.resolve("poolref.numpy.lp_pool")(x, regions, **operator.options)
+    return catalog.resolve("poolref.numpy.sum_pool" if adds else "poolref.numpy.max_pool")(x, regions)
+
+
+def assert_close(
+    actual: np.ndarray, expected: np.ndarray, scale: np.ndarray, tolerance: float, where: str = ""
+) -> None:
+    """Equal where not finite, and elsewhere within `tolerance * scale` (and a few steps of the smallest numbers)."""
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(actual[~finite], expected[~finite], where)
+    smallest = np.finfo(actual.dtype).smallest_subnormal
+    limit = tolerance * np.where(np.isfinite(scale), scale, np.abs(expected))[finite] + 4.0 * smallest
+    error = np.abs(actual[finite].astype(np.float64) - expected[finite])
+    assert (error <= limit).all(), f"{where}: error {error.max()} is {np.max(error / limit)} times too large"

@@ -3,11 +3,11 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT, once
 
 from benchmarks import __main__ as command
 from benchmarks import measure, report
@@ -16,7 +16,6 @@ from benchmarks.work import QUICK, WORK, Row, label
 from poolref import catalog
 from poolref.regions import Window
 
-ROOT = Path(__file__).parent.parent
 ROW = Row("max", "training", "numpy", "torch", 6.0, Window(3, 2, 1), QUICK)
 FIELDS = {
     "operator": str,
@@ -46,13 +45,16 @@ def measured(row: Row = ROW) -> dict:
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    out = tmp_path_factory.mktemp("bench") / "bench.json"
-    options = ["--quick", "--out", str(out)]
-    run = subprocess.run(
-        [sys.executable, "-m", "benchmarks", *options], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout, json.loads(out.read_text())
+    """What a quick run of everything prints, and writes."""
+
+    def quick_run():
+        out = tmp_path_factory.mktemp("bench") / "bench.json"
+        command = [sys.executable, "-m", "benchmarks", "--quick", "--out", str(out)]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout, json.loads(out.read_text())
+
+    return once(tmp_path_factory, "quick-bench", quick_run)
 
 
 def test_quick_run_measures_every_kind_of_row(quick):

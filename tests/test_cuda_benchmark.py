@@ -11,7 +11,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import ROOT
+from conftest import ROOT, once
 
 from benchmarks.cuda import __main__ as command
 from benchmarks.cuda import cudnn, measure, peers, processes, report
@@ -27,11 +27,15 @@ TIMES = ("p20_us", "p50_us", "p80_us", "call_us", "eager_ratio", "compile_ratio"
 @pytest.fixture(scope="module")
 def dry(tmp_path_factory):
     """A dry run of everything: its printed lines, its data and its page."""
-    folder = tmp_path_factory.mktemp("dry")
-    command = [sys.executable, "-m", "benchmarks.cuda", "--dry-run", "--out", folder]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
-    return run.stdout, json.loads((folder / "cuda.json").read_text()), (folder / "cuda.md").read_text()
+
+    def dry_run():
+        folder = tmp_path_factory.mktemp("dry")
+        command = [sys.executable, "-m", "benchmarks.cuda", "--dry-run", "--out", folder]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-4000:]
+        return run.stdout, json.loads((folder / "cuda.json").read_text()), (folder / "cuda.md").read_text()
+
+    return once(tmp_path_factory, "dry-run", dry_run)
 
 
 def test_every_row_is_run_and_is_right(dry):

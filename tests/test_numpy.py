@@ -14,10 +14,12 @@ from cases import (
     OPERATORS,
     ORDINARY,
     SPECIAL,
+    assert_close,
     distinct,
     map_id,
     normal,
     scale_of,
+    scale_of_large,
     ties,
 )
 from hypothesis import assume, given, settings
@@ -55,16 +57,6 @@ def backward(operator, grad_output, x, regions):
     """The gradient with respect to `x`; parameters that have a gradient of their own come after it."""
     result = catalog.resolve(operator.row.numpy + "_backward")(grad_output, x, regions, **operator.options)
     return result[0] if isinstance(result, tuple) else result
-
-
-def assert_close(actual, expected, scale, tolerance, where=""):
-    """Equal where not finite, and elsewhere within `tolerance * scale` (and one step of the smallest numbers)."""
-    finite = np.isfinite(expected)
-    np.testing.assert_array_equal(actual[~finite], expected[~finite], where)
-    smallest = np.finfo(actual.dtype).smallest_subnormal
-    limit = tolerance * np.where(np.isfinite(scale), scale, np.abs(expected))[finite] + 2.0 * smallest
-    error = np.abs(actual[finite].astype(np.float64) - expected[finite])
-    assert (error <= limit).all(), f"{where}: error {error.max()} is {np.max(error / limit)} times too large"
 
 
 # --- forward --------------------------------------------------------------------------------------------------------
@@ -151,13 +143,7 @@ def test_large_maps_keep_their_precision(operator, case):
     _, regions = case
     x = 3 + normal((1, 40, 36, 30)[: regions.ndim + 1], "float32")
     exact = forward(operator, x.astype(np.float64), regions)
-    scale = exact if operator.row.name == "lp" else scale_of_large(operator, x, regions)
-    assert_close(forward(operator, x, regions), exact, scale, 1e-6)
-
-
-def scale_of_large(operator, x, regions):
-    adds = operator.row.name == "sum" or "divisor_override" in operator.options
-    return (sum_pool if adds else max_pool)(np.abs(x).astype(np.float64), regions)
+    assert_close(forward(operator, x, regions), exact, scale_of_large(operator, x, regions), 1e-6)
 
 
 @pytest.mark.parametrize("operator", [o for o in OPERATORS if o.row.name not in ("sum", "average")], ids=str)

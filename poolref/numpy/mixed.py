@@ -89,8 +89,8 @@ def gated_pool(x: np.ndarray, window: Window, weight: np.ndarray) -> np.ndarray:
 
     Source: lee2016, with one gating mask for all channels.
     """
-    x, wide, weight, padded, places = _lay_out(x, window, weight)
-    gate = _sigmoid(sum(weight[t] * padded[cells] for t, cells in places))
+    x, wide, weight, padded, taps = _lay_out(x, window, weight)
+    gate = _sigmoid(sum(weight[t] * padded[cells] for t, cells in taps))
     mean, largest = avg_pool(wide, window, count_include_pad=False), max_pool(wide, window)
     return (gate * largest + (1 - gate) * mean).astype(x.dtype)
 
@@ -112,14 +112,14 @@ def gated_pool_backward(
     `dweight[t] = sum over o of s[o] x[cell t of o]`, and `dx` is that of max pooling for `a grad_output`, plus that of
     average pooling for `(1 - a) grad_output`, plus `s[o] weight[t]` for every place t that a cell has in a window o.
     """
-    x, wide, weight, padded, places = _lay_out(x, window, weight)
-    gate = _sigmoid(sum(weight[t] * padded[cells] for t, cells in places))
+    x, wide, weight, padded, taps = _lay_out(x, window, weight)
+    gate = _sigmoid(sum(weight[t] * padded[cells] for t, cells in taps))
     g = as_gradient(grad_output, gate.shape, wide.dtype)
     with np.errstate(invalid="ignore"):
         gap = max_pool(wide, window) - avg_pool(wide, window, count_include_pad=False)
     slope = np.where(sum_pool(np.ones_like(wide), window) > 0, g * gate * (1 - gate) * gap, 0)
     dpadded, dweight = np.zeros_like(padded), np.zeros_like(weight)
-    for t, cells in places:
+    for t, cells in taps:
         dpadded[cells] += slope * weight[t]
         dweight[t] = np.sum(slope * padded[cells])
     dx = dpadded[(..., *(slice(p, p + n) for p, n in zip(window.padding, x.shape[-window.ndim :])))]
@@ -148,7 +148,7 @@ def _mean(x: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def _lay_out(x: np.ndarray, window: Window, weight: np.ndarray) -> tuple:
-    """Checked arguments (`x` also widened, and padded with zeros), and for every place in the window its cells."""
+    """Checked arguments (`x` also widened, and padded with zeros), and for every tap of the window its cells."""
     x = as_floats(x)
     spatial = check_spatial(x.shape, check_window("window", window).ndim)
     wide = x.astype(np.result_type(x, np.float32), copy=False)
@@ -159,11 +159,11 @@ def _lay_out(x: np.ndarray, window: Window, weight: np.ndarray) -> tuple:
     )
     behind = [max(0, (o - 1) * s + (k - 1) * d + 1 - p - n) for o, n, k, s, p, d in axes]
     padded = np.pad(wide, [(0, 0)] * (x.ndim - len(axes)) + list(zip(window.padding, behind)))
-    places = [
+    taps = [
         (t, (..., *(slice(i * d, i * d + (o - 1) * s + 1, s) for i, (o, _, _, s, _, d) in zip(t, axes))))
         for t in np.ndindex(window.kernel_size)
     ]
-    return x, wide, weight, padded, places
+    return x, wide, weight, padded, taps
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:

@@ -31,6 +31,30 @@ CHROMIUM_FLAGS = [
 ]
 
 
+# Files that take tens of seconds.  `make check` leaves them to `make test`, like all that needs the site or a browser.
+SLOW = {
+    "test_benchmarks",
+    "test_build",
+    "test_cuda_benchmark",
+    "test_exercises",
+    "test_onnx_export",
+    "test_torch",
+    "test_torch_functions",
+    "test_torch_maps",
+    "test_torch_memory",
+    "test_torch_roi",
+    "test_torch_transforms",
+    "test_triton_interpreter",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in SLOW or {"site", "browser"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 def once(tmp_path_factory, name, work):
     """Do some work once in a run of tests, however many workers ask for it; return its result, which JSON can hold."""
     run = tmp_path_factory.getbasetemp()

@@ -5,6 +5,7 @@ missing then is named: `pip install "poolref[teaching]"`.
 """
 
 from poolref.teaching import data, live, network
+from poolref.teaching.attempts.checking import check, solves
 from poolref.teaching.drawing import (
     Gradient,
     Heat,
@@ -18,7 +19,6 @@ from poolref.teaching.drawing import (
     show,
     show_source,
 )
-from poolref.teaching.exercises import check
 from poolref.teaching.live import explorer, try_this
 from poolref.teaching.quiz import quiz
 from poolref.teaching.results import results
@@ -44,5 +44,6 @@ __all__ = [
     "results",
     "show",
     "show_source",
+    "solves",
     "try_this",
 ]

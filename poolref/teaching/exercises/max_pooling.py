@@ -1,30 +1,54 @@
 """Exercises of the chapter "Max pooling"."""
 
+import operator
+
 import numpy as np
 
 from poolref.numpy import avg_pool, avg_pool_backward, max_pool, max_pool_backward, min_pool, sum_pool_backward
 from poolref.regions import Window
-from poolref.teaching.exercises import Exercise
-from poolref.teaching.exercises.cases import maps, with_gradient
+from poolref.teaching.attempts.exercise import Demand, Design, Exercise
+from poolref.teaching.attempts.inputs import each_window, maps, with_gradient
 
 WINDOWS = [(2, 2), (1, 1), (2, 1), (3, 1), (3, 2), (1, 2), (2, 3)]
 PADDED = [(2, 2, 0), (1, 1, 0), (2, 1, 0), (3, 2, 0), (2, 2, 1), (3, 1, 1), (3, 2, 1), (2, 1, 1), (2, 3, 1)]
 
 
-# --- forward --------------------------------------------------------------------------------------------------------
+# --- forward: worked ------------------------------------------------------------------------------------------------
 
 
 def max_pool_2d(x, kernel_size, stride, padding):
-    """Return the largest value of every window of a 2-d map. Padding never wins, and NaN does."""
+    """Return the largest value of every window of a 2-d map, with padding, which never wins. NaN does."""
     return max_pool(x, Window(kernel_size, stride, padding))
 
 
-def zero_padded(x, k, s, p):
-    return max_pool(np.pad(x, p), Window(k, s))
+def max_pool_2d_without_padding(x, kernel_size, stride, padding):
+    padded = x
+    height = (padded.shape[0] - kernel_size) // stride + 1
+    width = (padded.shape[1] - kernel_size) // stride + 1
+    y = np.empty((height, width))
+    for i in range(height):
+        for j in range(width):
+            top, left = i * stride, j * stride
+            window = padded[top : top + kernel_size, left : left + kernel_size]
+            y[i, j] = np.max(window)
+    return y
 
 
-def unpadded(x, k, s, p):
-    return max_pool(x, Window(k, s)) if k <= min(x.shape) else np.empty([max((n - k) // s + 1, 0) for n in x.shape])
+def padded_with(value):
+    return lambda x, k, s, p: each_window(np.pad(x, p, constant_values=value), k, s, np.max)
+
+
+def padded_by(mode):
+    return lambda x, k, s, p: each_window(np.pad(x, p, mode=mode), k, s, np.max)
+
+
+def padded_on(sides):
+    """A forward that pads with −inf where `sides`, such as ((1, 1), (0, 0)), says so."""
+    return lambda x, k, s, p: each_window(np.pad(x, np.array(sides) * p, constant_values=-np.inf), k, s, np.max)
+
+
+def by_window(reduce, fill=-np.inf):
+    return lambda x, k, s, p: each_window(np.pad(x, p, constant_values=fill), k, s, reduce)
 
 
 def without_nan(x, k, s, p):
@@ -32,7 +56,16 @@ def without_nan(x, k, s, p):
     return max_pool(lowest, Window(k, s, p))
 
 
-# --- indices --------------------------------------------------------------------------------------------------------
+def moved(x, k, s, p, corner):
+    """A forward of the right size whose window (i, j) begins at row and column `corner(i)`, `corner(j)` when padded."""
+    padded, (height, width) = np.pad(x, p, constant_values=-np.inf), Window(k, s, p).output_shape(x.shape)
+    y = np.empty((height, width))
+    for i, j in np.ndindex(y.shape):
+        y[i, j] = padded[corner(i) : corner(i) + k, corner(j) : corner(j) + k].max()
+    return y
+
+
+# --- indices: faded -------------------------------------------------------------------------------------------------
 
 
 def max_indices(x, kernel_size, stride):
@@ -40,23 +73,26 @@ def max_indices(x, kernel_size, stride):
     return max_pool(x, Window(kernel_size, stride), return_indices=True)[1]
 
 
-def indices_in_window(x, k, s):
-    rows, columns = np.divmod(max_indices(x, k, s), x.shape[1])
-    tops, lefts = np.indices(rows.shape) * s
-    return (rows - tops) * k + columns - lefts
+def max_indices_with_gaps(x, kernel_size, stride):
+    height, width = ((size - kernel_size) // stride + 1 for size in x.shape)
+    indices = np.empty((height, width), dtype=int)
+    for i, j in np.ndindex(height, width):
+        top, left = i * stride, j * stride
+        window = x[top : top + kernel_size, left : left + kernel_size]
+        place = np.argmax(window)
+        row = top + place // ...
+        column = left + place % ...
+        indices[i, j] = row * ... + column
+    return indices
 
 
 def last_indices(x, k, s):
-    return x.size - 1 - max_indices_from_end(x, k, s)
-
-
-def max_indices_from_end(x, k, s):
-    """Indices in the map turned by half a turn, cropped so that its windows are the same ones."""
+    """Indices of the last maximum: found in the map turned by half a turn, cropped so that its windows are the same."""
     height, width = ((n - k) // s * s + k for n in x.shape)
     turned = np.full(x.shape, -np.inf)
     turned[:height, :width] = x[:height, :width][::-1, ::-1]
     rows, columns = np.divmod(max_indices(turned, k, s)[::-1, ::-1], x.shape[1])
-    return (x.shape[0] - height + rows) * x.shape[1] + x.shape[1] - width + columns
+    return (height - 1 - rows) * x.shape[1] + width - 1 - columns
 
 
 def transposed_indices(x, k, s):
@@ -65,7 +101,13 @@ def transposed_indices(x, k, s):
     return rows * x.shape[1] + columns
 
 
-# --- first-tie ------------------------------------------------------------------------------------------------------
+def indices_in_window(x, k, s, width=None):
+    rows, columns = np.divmod(max_indices(x, k, s), x.shape[1])
+    tops, lefts = np.indices(rows.shape) * s
+    return (rows - tops) * (width or k) + columns - lefts
+
+
+# --- backward: open -------------------------------------------------------------------------------------------------
 
 
 def max_pool_2d_backward(grad_output, x, kernel_size, stride):
@@ -94,59 +136,246 @@ def scattered(g, x, indices, add=True):
     return gradient.reshape(x.shape)
 
 
+def moved_by(step):
+    """A backward whose window (i, j) begins at row i·step(k, s) and column j·step(k, s)."""
+
+    def backward(g, x, k, s):
+        gradient = np.zeros(x.shape)
+        for i, j in np.ndindex(g.shape):
+            top, left = i * step(k, s), j * step(k, s)
+            a, b = np.divmod(np.argmax(x[top : top + k, left : left + k]), k)
+            gradient[top + a, left + b] += g[i, j]
+        return gradient
+
+    return backward
+
+
+def in_place_of_window(g, x, k, s):
+    """The winner's place in its window, taken for its place in the map."""
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(g.shape):
+        a, b = np.divmod(np.argmax(x[i * s : i * s + k, j * s : j * s + k]), k)
+        gradient[a, b] += g[i, j]
+    return gradient
+
+
+# --- peaks: design --------------------------------------------------------------------------------------------------
+
+PEAKS = {(2, 3): 0.9, (3, 9): 0.6, (8, 3): 0.8, (8, 6): 0.7}  # objects: (row, column) -> strength
+SHOULDER, NOISE = (2, 6), {(10, 10): 0.2, (5, 0): 0.18}
+
+
+def heat_map():
+    """Return what a detector may put out: 12×12 cells, four objects, a shoulder of the widest one, and noise."""
+    rows, columns = np.indices((12, 12))
+    heat = 0.1 + 0.05 * np.sin(2.1 * rows) * np.cos(1.7 * columns)
+    for (row, column), strength in PEAKS.items():
+        width = 2.0 if strength == 0.9 else 1.3
+        distance = np.hypot(rows - row, columns - column)
+        heat = np.maximum(heat, strength * np.exp(-((distance / width) ** 2)))
+    for cell, value in {SHOULDER: 0.5, **NOISE}.items():
+        heat[cell] = value
+    return heat.round(2)
+
+
+def peaks_demands(settings):
+    """What is asked of (kernel_size, stride, padding, threshold): peaks are cells that equal the pooled map there."""
+    try:
+        *window, threshold = settings
+        kernel_size, stride, padding = (operator.index(number) for number in window)
+        threshold = float(threshold)
+        window = Window(kernel_size, stride, padding)
+    except TypeError:
+        raise ValueError("Settings are (kernel_size, stride, padding, threshold), such as (2, 2, 0, 0.5).") from None
+    except ValueError as error:
+        raise ValueError(f"Settings are (kernel_size, stride, padding, threshold): {error}.") from None
+    heat = heat_map()
+    if kernel_size > len(heat) + 2 * padding:
+        raise ValueError(f"A window of {kernel_size} does not fit a map of 12 × 12.")
+    pooled = max_pool(heat, window)
+    yield Demand(
+        "a pooled map of 12 × 12, to compare with the heat map cell by cell",
+        f"{pooled.shape[0]} × {pooled.shape[1]}",
+        pooled.shape == heat.shape,
+        "A window that moves by 1 and is padded by half its kernel on both sides keeps the size, if the kernel is odd.",
+    )
+    if pooled.shape != heat.shape:
+        return
+    found = {(int(i), int(j)) for i, j in np.argwhere((heat == pooled) & (heat >= threshold))}
+    lost = sorted(PEAKS.keys() - found)
+    hidden = any(pooled[cell] > heat[cell] for cell in lost)
+    yield Demand(
+        "all four objects",
+        f"{len(PEAKS) - len(lost)} of 4" + (f"; the one at {lost[0]} is missing" if lost else ""),
+        not lost,
+        "The window of this object reaches to a stronger one, which wins. A smaller window lets both stand."
+        if hidden
+        else "This object's peak lies below the threshold.",
+    )
+    extra = sorted(found - PEAKS.keys())
+    yield Demand(
+        "nothing else",
+        f"{len(extra)} more" + (f", one of them at {extra[0]}" if extra else ""),
+        not extra,
+        "With kernel size 1 each cell is the largest of its window."
+        if kernel_size == 1
+        else "A shoulder of a wide object is the largest of its own 3 × 3 window. A larger window reaches to the "
+        "object; a higher threshold leaves the shoulder out."
+        if extra == [SHOULDER]
+        else "Noise has local maxima too. They are weak: the threshold tells them from objects.",
+    )
+
+
 EXERCISES = [
     Exercise(
         "max-pooling/forward",
         "worked",
+        ("by-hand",),
         max_pool_2d,
-        lambda: maps(PADDED, special=[np.nan, -np.inf]),
+        lambda: maps(PADDED, special=[np.nan, -np.inf, np.inf, -5000.0, -1e15]),
+        given=max_pool_2d_without_padding,
         ideas={
-            "Padding cells are −inf, not 0: a zero would win over negative numbers.": zero_padded,
-            "The padding is missing.": unpadded,
+            "Padding cells are −inf, not 0: a zero would win over negative numbers.": padded_with(0),
+            "Padding cells are −inf. Any other number, however low, wins over a lower one.": (
+                padded_with(-1),
+                padded_with(-999),
+                padded_with(-9999),
+                padded_with(-1e9),
+                padded_with(np.finfo(float).min),
+            ),
+            "Padding of +inf wins in every window that has some. It is −inf.": padded_with(np.inf),
+            "NaN as padding is the maximum of every window that has some. It is −inf.": padded_with(np.nan),
+            "Padding repeats no cells of the map: a cell mirrored into the padding may lie outside the window.": (
+                padded_by("reflect"),
+                padded_by("wrap"),
+            ),
+            "The map's minimum never wins either, but it is NaN as soon as one cell of the map is.": (
+                padded_by("minimum"),
+                lambda x, k, s, p: padded_with(x.min())(x, k, s, p),
+                lambda x, k, s, p: padded_with(x.min() - 1)(x, k, s, p),
+            ),
             "A NaN in a window is its maximum: `nanmax`, `fmax` and comparisons with `>` drop it.": without_nan,
+            "Python's `max` compares with `>`: a NaN stays only if it comes first. `np.max` passes it on.": (
+                by_window(lambda w: max(w.ravel().tolist())),
+                by_window(lambda w: max(max(row) for row in w.tolist())),
+            ),
             "A maximum that starts from 0 is wrong for a window of negative numbers. Start from −inf.": (
-                lambda x, k, s, p: np.maximum(max_pool_2d(x, k, s, p), 0)
+                lambda x, k, s, p: np.maximum(max_pool_2d(x, k, s, p), 0),
+                lambda x, k, s, p: np.fmax(max_pool_2d(x, k, s, p), 0),
+            ),
+            "Window (i, j) begins at row i·stride and column j·stride.": (
+                lambda x, k, s, p: moved(x, k, s, p, lambda i: i),
+                lambda x, k, s, p: max_pool_2d(x, k, 1, p),
             ),
             "The window moves by `stride`, not by `kernel_size`.": lambda x, k, s, p: max_pool_2d(x, k, k, p),
-            "The window moves by `stride`, not by 1.": lambda x, k, s, p: max_pool_2d(x, k, 1, p),
-            "The reducer is the maximum. This is the mean.": lambda x, k, s, p: avg_pool(
-                x, Window(k, s, p), count_include_pad=False
+            "The padded map begins at −padding already. Subtracting the padding again shifts the windows.": (
+                lambda x, k, s, p: moved(x, k, s, p, lambda i: i * s - p)
             ),
-            "The reducer is the maximum. This is the minimum.": lambda x, k, s, p: min_pool(x, Window(k, s, p)),
-            "The padding is on both sides of each axis.": lambda x, k, s, p: max_pool(
-                np.pad(x, (p, 0), constant_values=-np.inf), Window(k, s)
+            "−5 is farther from 0 than 3, and smaller. The maximum compares values, not their sizes.": (
+                by_window(lambda w: w.flat[np.argmax(abs(w))], fill=0),
+                lambda x, k, s, p: max_pool_2d(abs(x), k, s, p),
+            ),
+            "The reducer is the maximum. This is the mean.": (
+                lambda x, k, s, p: avg_pool(x, Window(k, s, p), count_include_pad=False),
+                lambda x, k, s, p: avg_pool(x, Window(k, s, p)),
+            ),
+            "The reducer is the maximum. This is the minimum.": (
+                lambda x, k, s, p: min_pool(x, Window(k, s, p)),
+                by_window(np.min),
+            ),
+            "The padding is on both sides of each axis.": (
+                padded_on(((1, 0), (1, 0))),
+                padded_on(((0, 1), (0, 1))),
+            ),
+            "Rows and columns are padded, both.": (
+                padded_on(((1, 1), (0, 0))),
+                padded_on(((0, 0), (1, 1))),
+            ),
+            "The padded map is larger, so there are more windows: count them on the padded map.": (
+                lambda x, k, s, p: max_pool_2d(x, k, s, p)[: (x.shape[0] - k) // s + 1, : (x.shape[1] - k) // s + 1]
             ),
             "Rows and columns are swapped.": lambda x, k, s, p: max_pool_2d(x, k, s, p).T,
             "The last window is missing: there are (n + 2·padding − kernel_size) // stride + 1 of them.": (
                 lambda x, k, s, p: max_pool_2d(x, k, s, p)[:-1, :-1]
             ),
         },
+        circumstances={
+            "padding": lambda x, k, s, p: p > 0,
+            "a NaN": lambda x, k, s, p: bool(np.isnan(x).any()),
+            "a value of −inf": lambda x, k, s, p: bool(np.isneginf(x).any()),
+            "a negative number": lambda x, k, s, p: bool((x < 0).any()),
+            "windows that overlap": lambda x, k, s, p: s < k,
+            "a stride other than the kernel size": lambda x, k, s, p: s != k,
+            "more than one window": lambda x, k, s, p: max_pool_2d(x, k, s, p).size > 1,
+            "a map that is not square": lambda x, k, s, p: x.shape[0] != x.shape[1],
+        },
     ),
     Exercise(
         "max-pooling/indices",
         "faded",
+        ("trace",),
         max_indices,
         lambda: maps(WINDOWS),
+        given=max_indices_with_gaps,
+        gaps=("kernel_size", "kernel_size", "x.shape[1]"),
         ideas={
-            "The index counts cells of the whole map, not of the window.": indices_in_window,
+            "`argmax` counts the cells of the window, and a row of the window has kernel_size cells.": (
+                {1: "x.shape[1]", 2: "x.shape[1]"},
+                {1: "stride", 2: "stride"},
+                {1: "width", 2: "width"},
+                {1: "x.shape[1]"},
+                {1: "stride"},
+                {1: "width"},
+                {1: "height"},
+                {1: "2"},
+                {2: "x.shape[1]"},
+                {2: "stride"},
+                {2: "width"},
+                {2: "height"},
+                {2: "2"},
+            ),
+            "A row of the map has x.shape[1] cells: as many as there are columns. x.shape[0] counts rows.": {
+                3: "x.shape[0]"
+            },
+            "The index counts cells of the whole map, not of the output: a row of the map has x.shape[1] cells.": (
+                {3: "width"},
+                {3: "height"},
+            ),
+            "The index counts cells of the whole map, and a row of it is longer than a window.": (
+                {3: "kernel_size"},
+                {3: "stride"},
+            ),
+            "The index counts cells of the whole map, not of the window.": (
+                lambda x, k, s: indices_in_window(x, k, s),
+                lambda x, k, s: indices_in_window(x, k, s, width=x.shape[1]),
+            ),
             "At a tie the first cell counts: `>=` keeps the last one, `>` the first.": last_indices,
             "The first cell is the first one row by row. This goes column by column.": transposed_indices,
             "Cells are counted row by row: row · width + column.": lambda x, k, s: (
                 max_indices(x, k, s) % x.shape[1] * x.shape[0] + max_indices(x, k, s) // x.shape[1]
             ),
-            "A row of the map has `width` cells: the index is row · width + column.": lambda x, k, s: (
-                max_indices(x, k, s) // x.shape[1] * x.shape[0] + max_indices(x, k, s) % x.shape[1]
-            ),
             "This is the maximum itself. The exercise asks where it stands.": lambda x, k, s: max_pool(x, Window(k, s)),
+            "−5 is farther from 0 than 3, and smaller. The maximum compares values, not their sizes.": (
+                lambda x, k, s: max_indices(abs(x), k, s)
+            ),
             "This is the index of the minimum.": lambda x, k, s: max_indices(-x, k, s),
             "Cells are counted from 0, not from 1.": lambda x, k, s: max_indices(x, k, s) + 1,
             "The window moves by `stride`, not by `kernel_size`.": lambda x, k, s: max_indices(x, k, k),
             "The window moves by `stride`, not by 1.": lambda x, k, s: max_indices(x, k, 1),
         },
+        circumstances={
+            "more than one window": lambda x, k, s: max_indices(x, k, s).size > 1,
+            "a maximum outside the first row": lambda x, k, s: bool((max_indices(x, k, s) >= x.shape[1]).any()),
+            "a maximum outside the first column": lambda x, k, s: bool((max_indices(x, k, s) % x.shape[1]).any()),
+            "a map that is not square": lambda x, k, s: x.shape[0] != x.shape[1],
+            "windows of more than one cell": lambda x, k, s: k > 1,
+            "a stride other than the kernel size": lambda x, k, s: s != k,
+        },
     ),
     Exercise(
-        "max-pooling/first-tie",
+        "max-pooling/backward",
         "open",
+        ("gradient",),
         max_pool_2d_backward,
         lambda: maps(WINDOWS),
         arguments=with_gradient(lambda x, k, s: Window(k, s).output_shape(x.shape)),
@@ -164,13 +393,20 @@ EXERCISES = [
                 lambda g, x, k, s: scattered(g, x, transposed_indices(x, k, s))
             ),
             "Windows overlap, and a cell may win in several of them: add, do not overwrite.": (
-                lambda g, x, k, s: scattered(g, x, max_indices(x, k, s), add=False)
+                lambda g, x, k, s: scattered(g, x, max_indices(x, k, s), add=False),
+                lambda g, x, k, s: scattered(g, x, last_indices(x, k, s), add=False),
             ),
+            "The window of output (i, j) begins at row i·stride and column j·stride.": (
+                moved_by(lambda k, s: 1),
+                moved_by(lambda k, s: k),
+            ),
+            "`argmax` finds a place in the window. Add the window's own row and column.": in_place_of_window,
             "The gradient goes to the arg-max, whatever its sign. Cells above zero matter to ReLU.": (
                 lambda g, x, k, s: sum_pool_backward(g, x, Window(k, s)) * (x > 0)
             ),
             "A maximum below zero passes its gradient too. Only ReLU looks at the sign.": (
-                lambda g, x, k, s: max_pool_2d_backward(g, x, k, s) * (x > 0)
+                lambda g, x, k, s: max_pool_2d_backward(g, x, k, s) * (x > 0),
+                lambda g, x, k, s: max_pool_2d_backward(g, x, k, s) * (x >= 0),
             ),
             "Spreading the gradient evenly is the backward of the mean.": (
                 lambda g, x, k, s: avg_pool_backward(g, x, Window(k, s))
@@ -185,6 +421,34 @@ EXERCISES = [
             "The gradient goes to the maximum, but its size does not depend on the maximum.": (
                 lambda g, x, k, s: max_pool_2d_backward(g * max_pool(x, Window(k, s)), x, k, s)
             ),
+            "The gradient goes to the largest cell of each window. This is the smallest.": (
+                lambda g, x, k, s: max_pool_2d_backward(g, -x, k, s)
+            ),
+            "−5 is farther from 0 than 3, and smaller. The maximum compares values, not their sizes.": (
+                lambda g, x, k, s: max_pool_2d_backward(g, abs(x), k, s)
+            ),
+            "The gradient has the shape of x. This is the arriving one, as it came.": lambda g, x, k, s: g,
+            "Each window has a winner of its own. This compares with the maximum of the whole map.": (
+                lambda g, x, k, s: sum_pool_backward(g, x, Window(k, s)) * (x == x.max())
+            ),
+            "The last windows are left out: go through every output.": (
+                lambda g, x, k, s: max_pool_2d_backward(np.pad(g[:-1, :-1], ((0, 1), (0, 1))), x, k, s)
+            ),
         },
+        circumstances={
+            "a tie in some window": lambda g, x, k, s: bool(shared(np.ones_like(g), x, k, s, False).sum() > g.size),
+            "windows that overlap": lambda g, x, k, s: s < k and g.size > 1,
+            "a maximum that is not above 0": lambda g, x, k, s: bool((max_pool(x, Window(k, s)) <= 0).any()),
+            "more than one window": lambda g, x, k, s: g.size > 1,
+            "a stride other than the kernel size": lambda g, x, k, s: s != k,
+            "a map that is not square": lambda g, x, k, s: x.shape[0] != x.shape[1],
+        },
+    ),
+    Design(
+        "max-pooling/peaks",
+        ("module",),
+        "Find the peaks of the heat map by max pooling: choose (kernel_size, stride, padding, threshold). A peak is a "
+        "cell that equals the pooled map at its place and reaches the threshold.",
+        peaks_demands,
     ),
 ]

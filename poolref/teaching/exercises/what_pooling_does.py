@@ -1,37 +1,61 @@
 """Exercises of the chapter "What pooling does"."""
 
-from itertools import product
+import operator
 
 import numpy as np
 
 from poolref.definition import pool
-from poolref.numpy import avg_pool, max_pool, min_pool
-from poolref.regions import Window
-from poolref.teaching.exercises import Exercise
-from poolref.teaching.exercises.cases import maps
+from poolref.numpy import avg_pool, avg_pool_backward, lp_pool, max_pool, max_pool_backward, min_pool, sum_pool
+from poolref.regions import Adaptive, Window
+from poolref.teaching.attempts.exercise import Demand, Design, Exercise
+from poolref.teaching.attempts.inputs import each_window, maps, with_gradient
 
-# --- two-by-two -----------------------------------------------------------------------------------------------------
+# --- two-by-two: worked ---------------------------------------------------------------------------------------------
 
 
-def max_2x2(x):
-    """Return the largest value of each 2×2 block of a map with an even number of rows and columns."""
+def l2_2x2(x):
+    """Return the L2 norm of each 2×2 block: the root of the sum of the squares of its four values."""
     if any(n % 2 for n in x.shape):
         raise ValueError("x must have even sides")
-    return max_pool(x, Window(2))
+    return lp_pool(x, Window(2), p=2)
+
+
+def pool_2x2(x):
+    rows, columns = x.shape[0] // 2, x.shape[1] // 2
+    y = np.empty((rows, columns))
+    for i in range(rows):
+        for j in range(columns):
+            block = x[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
+            y[i, j] = block.max()
+    return y
 
 
 def even_maps():
     return ((x,) for x, *_ in maps([(2, 2)] * 5) if not any(n % 2 for n in x.shape))
 
 
-# --- any-reducer ----------------------------------------------------------------------------------------------------
+def of_blocks(reduce):
+    return lambda x: each_window(x, 2, 2, reduce)
 
 
-def pool_2x2(x, reducer):
-    """Return `reducer` of the four values of each 2×2 block, given to it as one list, row by row."""
-    if any(n % 2 for n in x.shape):
-        raise ValueError("x must have even sides")
-    return pool(x, Window(2), reducer)
+# --- any-reducer: faded ---------------------------------------------------------------------------------------------
+
+
+def pool_blocks(x, size, reducer):
+    """Return `reducer` of the values of each block of size × size cells. It takes one list, the block row by row.
+
+    Rows and columns at the end that fill no block are left out.
+    """
+    return pool(x, Window(size), reducer)
+
+
+def pool_blocks_with_gaps(x, size, reducer):
+    rows, columns = ..., ...
+    y = np.empty((rows, columns))
+    for i, j in np.ndindex(rows, columns):
+        top, left = ..., ...
+        y[i, j] = reducer(list(x[top : top + size, left : left + size].flat))
+    return y
 
 
 def largest(values):
@@ -47,88 +71,313 @@ def first(values):
 
 
 def second(values):
-    return values[1]
+    return values[1] if len(values) > 1 else values[0]
 
 
-def transposed(x, reducer):
-    return pool_2x2(x.T, reducer).T
+def blocks_and_reducers():
+    inputs = maps([(1, 1), (2, 2), (3, 3)])
+    return ((x, size, f) for x, size, _ in inputs if size <= min(x.shape) for f in (largest, average, first, second))
 
 
-# --- dense-parameters -----------------------------------------------------------------------------------------------
+# --- mean-backward: open --------------------------------------------------------------------------------------------
+
+WINDOWS = [(1, 1), (2, 2), (3, 3), (2, 1), (3, 1), (3, 2), (1, 2), (2, 3)]
 
 
-def dense_parameters(channels, height, width, classes, kernel_size):
-    """Return how many weights and biases a dense layer has that reads a map after pooling and flattening.
+def mean_pool_backward(grad_output, x, kernel_size, stride):
+    """Return the gradient of 2-d mean pooling with respect to x, where windows may overlap.
 
-    The map is channels × height × width. It is pooled with windows of kernel_size that do not overlap (a rest that
-    fills no window is left out), then flattened, then read by a dense layer with one output for each class.
+    `grad_output` holds the gradient that arrives at each output. Windows have kernel_size × kernel_size cells and move
+    by `stride`.
     """
-    if min(channels, classes, kernel_size) < 1 or kernel_size > min(height, width):
-        raise ValueError("every size must be at least 1, and a window must fit")
-    return classes * (channels * (height // kernel_size) * (width // kernel_size) + 1)
+    return avg_pool_backward(grad_output, x, Window(kernel_size, stride))
 
 
-def networks():
-    sizes = product([1, 2, 8], [2, 3, 4, 5, 32], [2, 4, 5, 32], [1, 2, 10], [1, 2, 3])
-    return sorted((s for s in sizes if s[4] <= min(s[1:3])), key=sum)
+def backward(share, add=True, step=None, reach=None):
+    """Return a backward that gives each cell of window (i, j) `share(g[i, j], x, kernel_size, window)`."""
+
+    def wrong(g, x, k, s):
+        gradient = np.zeros(x.shape)
+        for i, j in np.ndindex(g.shape):
+            top, left = i * (step or s), j * (step or s)
+            extent = s if reach == "stride" else k
+            window = np.s_[top : top + extent, left : left + extent]
+            part = share(g[i, j], x, k, window)
+            gradient[window] = gradient[window] + part if add else part
+        return gradient
+
+    return wrong
+
+
+def mean_share(g, x, k, window):
+    return g / k**2
+
+
+# --- head: design ---------------------------------------------------------------------------------------------------
+
+CHANNELS, SIDE, CLASSES, MOST_WEIGHTS = 256, 14, 10, 25_000
+REDUCERS = {
+    "max": max_pool,
+    "mean": avg_pool,
+    "sum": sum_pool,
+    "min": min_pool,
+    "l2": lambda x, regions: lp_pool(x, regions, p=2),
+}
+
+
+def head_demands(head):
+    """What is asked of (reducer, rows, columns): the pooling between the last maps and the dense layer."""
+    try:
+        reducer, rows, columns = head
+        rows, columns = operator.index(rows), operator.index(columns)
+    except (TypeError, ValueError):
+        raise ValueError('A head is (reducer, rows, columns), such as ("mean", 7, 7).') from None
+    if reducer not in REDUCERS:
+        raise ValueError(f"The reducer is one of {', '.join(REDUCERS)}; this is {reducer!r}.")
+    if not (1 <= rows <= SIDE and 1 <= columns <= SIDE):
+        raise ValueError(f"Rows and columns of bins are from 1 to {SIDE}; these are {rows} and {columns}.")
+
+    weights = CLASSES * (CHANNELS * rows * columns + 1)
+    yield Demand(
+        f"at most {MOST_WEIGHTS:,} weights and biases in the dense layer",
+        f"{weights:,}",
+        weights <= MOST_WEIGHTS,
+        "The dense layer has a weight for each bin of each channel and each class. Fewer bins, fewer weights.",
+    )
+    fires = np.eye(SIDE**2).reshape(SIDE**2, SIDE, SIDE)  # one map for each cell in which a feature can fire
+    pooled = REDUCERS[reducer](fires, Adaptive((rows, columns)))
+    mirrored = REDUCERS[reducer](fires[:, :, ::-1], Adaptive((rows, columns)))
+    told_apart = int((np.abs(pooled - mirrored).reshape(SIDE**2, -1).max(axis=1) > 1e-6).sum())
+    yield Demand(
+        "a feature on the left gives other numbers than the same feature mirrored to the right",
+        f"so for {told_apart} of {SIDE**2} cells",
+        told_apart == SIDE**2,
+        "The minimum of a bin does not see a single cell at all."
+        if reducer == "min"
+        else "A bin says nothing of where in it a feature fired. Left and right need bins of their own, and no middle "
+        "one that holds a cell and its mirror image.",
+    )
+    least = pooled.reshape(SIDE**2, -1).max(axis=1).min()
+    yield Demand(
+        "a feature of strength 1 in a single cell arrives as at least 0.5",
+        f"{least:.2g}",
+        bool(least >= 0.5),
+        "The minimum of a bin with a zero in it is zero."
+        if reducer == "min"
+        else "A mean divides by the number of cells in a bin. A reducer that does not divide keeps a rare feature.",
+    )
 
 
 EXERCISES = [
     Exercise(
         "what-pooling-does/two-by-two",
         "worked",
-        max_2x2,
+        ("by-hand", "two-choices"),
+        l2_2x2,
         even_maps,
+        given=pool_2x2,
         ideas={
-            "The reducer is the maximum. This is the mean of each block.": lambda x: avg_pool(x, Window(2)),
-            "The reducer is the maximum. This is the minimum of each block.": lambda x: min_pool(x, Window(2)),
-            "All four cells of a block count. This keeps one cell of each: subsampling.": lambda x: x[::2, ::2],
-            "Blocks lie side by side: the window moves by 2, not by 1.": lambda x: max_pool(x, Window(2, 1)),
-            "A maximum that starts from 0 is wrong for a block of negative numbers. Start from −inf, or from a cell.": (
-                lambda x: np.maximum(max_pool(x, Window(2)), 0)
+            "The root is missing: this is the sum of the squares.": of_blocks(lambda b: (b**2).sum()),
+            "The squares are missing: this is the root of the plain sum.": of_blocks(lambda b: np.sqrt(b.sum())),
+            "The squares are added up, not averaged: the L2 norm does not divide by the number of cells.": (
+                of_blocks(lambda b: np.sqrt((b**2).mean())),
+                of_blocks(lambda b: np.sqrt((b**2).sum()) / 4),
+                of_blocks(lambda b: np.sqrt((b**2).sum()) / 2),
             ),
-            "A block has two rows and two columns. This pools columns only.": lambda x: np.maximum(
-                x[:, ::2], x[:, 1::2]
+            "Square each value first, then add up. This squares the sum.": (
+                of_blocks(lambda b: abs(b.sum())),
+                of_blocks(lambda b: b.sum() ** 2),
             ),
-            "A block has two rows and two columns. This pools rows only.": lambda x: np.maximum(x[::2], x[1::2]),
-            "Each block has an answer of its own. This is the maximum of the whole map.": lambda x: x.max(),
-            "Rows and columns are swapped.": lambda x: max_pool(x, Window(2)).T,
+            "This adds up magnitudes. That is the L1 norm; L2 squares the values and takes the root of the sum.": (
+                of_blocks(lambda b: abs(b).sum())
+            ),
+            "The largest magnitude is the norm for p = ∞. L2 takes all four values.": of_blocks(lambda b: abs(b).max()),
+            "NumPy's norm of a 2-d array with `ord=2` is the largest singular value. Flatten the block first.": (
+                of_blocks(lambda b: np.linalg.norm(b, 2))
+            ),
+            "This leaves out cells of the block. All four count.": (
+                of_blocks(lambda b: np.sqrt((b[0] ** 2).sum())),
+                of_blocks(lambda b: np.sqrt((b[:, 0] ** 2).sum())),
+                of_blocks(lambda b: np.sqrt(b[0, 0] ** 2 + b[1, 1] ** 2)),
+            ),
+            "This is the sum of each block.": of_blocks(np.sum),
+            "This is the mean of each block.": of_blocks(np.mean),
+            "Blocks lie side by side: the window moves by 2, not by 1.": lambda x: lp_pool(x, Window(2, 1), p=2),
+            "Each block has an answer of its own. This is the norm of the whole map.": (
+                lambda x: np.linalg.norm(x),
+                lambda x: np.full((x.shape[0] // 2, x.shape[1] // 2), np.linalg.norm(x)),
+            ),
+            "Rows and columns are swapped.": lambda x: l2_2x2(x).T,
+        },
+        circumstances={
+            "a negative number": lambda x: bool((x < 0).any()),
+            "more than one block": lambda x: x.size > 4,
+            "a map that is not square": lambda x: x.shape[0] != x.shape[1],
         },
     ),
     Exercise(
         "what-pooling-does/any-reducer",
         "faded",
-        pool_2x2,
-        lambda: ((x, f) for (x,) in even_maps() for f in (largest, average, first, second)),
+        ("two-choices",),
+        pool_blocks,
+        blocks_and_reducers,
+        given=pool_blocks_with_gaps,
+        gaps=("x.shape[0] // size", "x.shape[1] // size", "size * i", "size * j"),
         ideas={
-            "The reducer is an argument: call it. This is always the maximum.": lambda x, reducer: pool_2x2(x, largest),
-            "The reducer is an argument: call it. This is always the mean.": lambda x, reducer: pool_2x2(x, average),
-            "Values go to the reducer row by row. Here they go column by column.": transposed,
-            "Blocks lie side by side: the window moves by 2, not by 1.": lambda x, f: pool(x, Window(2, 1), f),
-            "Each block has an answer of its own. This reduces the whole map at once.": lambda x, f: f(list(x.flat)),
+            "Block (i, j) does not begin at cell (i, j): blocks lie side by side, `size` cells apart.": (
+                {3: "i", 4: "j"},
+                {3: "i"},
+                {4: "j"},
+            ),
+            "The size of a block is an argument. This steps by 2, whatever the size.": (
+                {3: "2 * i", 4: "2 * j"},
+                {3: "2 * i"},
+                {4: "2 * j"},
+            ),
+            "The size of a block is an argument. This divides by 2, whatever the size.": (
+                {1: "x.shape[0] // 2", 2: "x.shape[1] // 2"},
+                {1: "x.shape[0] // 2"},
+                {2: "x.shape[1] // 2"},
+            ),
+            "`size` rows of the map make one row of the output: divide by `size`.": (
+                {1: "x.shape[0]", 2: "x.shape[1]"},
+                {1: "x.shape[0]"},
+                {2: "x.shape[1]"},
+                {1: "len(x)"},
+            ),
+            "This counts windows that move by one cell. Blocks lie side by side.": (
+                {1: "x.shape[0] - size + 1", 2: "x.shape[1] - size + 1"},
+                {1: "x.shape[0] - size + 1"},
+                {2: "x.shape[1] - size + 1"},
+                {1: "x.shape[0] - size + 1", 2: "x.shape[1] - size + 1", 3: "i", 4: "j"},
+            ),
+            "Rows and columns of the output are swapped: `x.shape[0]` counts rows, `x.shape[1]` columns.": (
+                {1: "x.shape[1] // size", 2: "x.shape[0] // size"},
+                {1: "x.shape[1] // size"},
+                {2: "x.shape[0] // size"},
+            ),
+            "`top` counts rows, so it goes with i; `left` counts columns and goes with j.": (
+                {3: "size * j", 4: "size * i"},
+                {3: "size * j"},
+                {4: "size * i"},
+            ),
+            "Rows and columns that fill no block are left out: round down, not up.": (
+                {1: "-(-x.shape[0] // size)", 2: "-(-x.shape[1] // size)"},
+                {1: "-(-x.shape[0] // size)"},
+                {2: "-(-x.shape[1] // size)"},
+                {1: "x.shape[0] // size + 1", 2: "x.shape[1] // size + 1"},
+                {1: "x.shape[0] // size + 1"},
+                {2: "x.shape[1] // size + 1"},
+            ),
+            "`/` gives a float. A number of rows is whole: `//`.": (
+                {1: "x.shape[0] / size", 2: "x.shape[1] / size"},
+                {1: "x.shape[0] / size"},
+                {2: "x.shape[1] / size"},
+            ),
+            "The first block begins at cell 0, not at `size`.": (
+                {3: "size * (i + 1)", 4: "size * (j + 1)"},
+                {3: "size * (i + 1)"},
+                {4: "size * (j + 1)"},
+            ),
+            "The output has as many rows as blocks fit, not as many as a block has.": (
+                {1: "size", 2: "size"},
+                {1: "size"},
+                {2: "size"},
+            ),
+            "The reducer is an argument: call it. This is always the maximum.": lambda x, k, f: pool(
+                x, Window(k), largest
+            ),
+            "The reducer is an argument: call it. This is always the mean.": lambda x, k, f: pool(
+                x, Window(k), average
+            ),
+            "Values go to the reducer row by row. Here they go column by column.": lambda x, k, f: (
+                pool_blocks(x.T, k, f).T
+            ),
+            "Each block has an answer of its own. This reduces the whole map at once.": lambda x, k, f: f(list(x.flat)),
+        },
+        circumstances={
+            "rows or columns that fill no block": lambda x, k, f: any(n % k for n in x.shape),
+            "more than one block": lambda x, k, f: x.shape[0] // k * (x.shape[1] // k) > 1,
+            "a map that is not square": lambda x, k, f: x.shape[0] != x.shape[1],
+            "blocks of more than one cell": lambda x, k, f: k > 1,
+            "blocks that are not 2 × 2": lambda x, k, f: k != 2,
         },
     ),
     Exercise(
-        "what-pooling-does/dense-parameters",
+        "what-pooling-does/mean-backward",
         "open",
-        dense_parameters,
-        networks,
+        ("gradient",),
+        mean_pool_backward,
+        lambda: maps(WINDOWS),
+        arguments=with_gradient(lambda x, k, s: Window(k, s).output_shape(x.shape)),
         ideas={
-            "Each class has a bias beside its weights.": lambda c, h, w, n, k: n * c * (h // k) * (w // k),
-            "Each class has a bias: there are `classes` of them, not one.": (
-                lambda c, h, w, n, k: n * c * (h // k) * (w // k) + 1
+            "The mean of k² cells moves by 1/k² when one of them moves by 1. This is the backward of the sum.": (
+                backward(lambda g, x, k, window: g)
             ),
-            "The dense layer reads the pooled map, not the map before pooling.": lambda c, h, w, n, k: (
-                n * (c * h * w + 1)
+            "A window of k rows and k columns has k² cells. This divides by k.": (
+                backward(lambda g, x, k, window: g / k)
             ),
-            "Pooling shrinks height and width both.": lambda c, h, w, n, k: n * (c * (h // k) * w + 1),
-            "Pooling leaves the channels as they are.": lambda c, h, w, n, k: n * ((c // k) * (h // k) * (w // k) + 1),
-            "A rest that fills no window is left out: round down, not up.": (
-                lambda c, h, w, n, k: n * (c * -(-h // k) * -(-w // k) + 1)
+            "Windows overlap, and a cell belongs to several of them: add, do not overwrite.": (
+                backward(mean_share, add=False)
             ),
-            "A dense layer has a weight for every cell of every channel.": lambda c, h, w, n, k: (
-                n * ((h // k) * (w // k) + 1)
+            "The window of output (i, j) begins at row i·stride and column j·stride.": (
+                backward(mean_share, step=1),
+                lambda g, x, k, s: backward(mean_share, step=k)(g, x, k, s),
+            ),
+            "A window reaches over kernel_size cells. This takes `stride` of them.": (
+                backward(mean_share, reach="stride"),
+            ),
+            "Every cell of a window gets a share. Handing all to the largest is the backward of the maximum.": (
+                lambda g, x, k, s: max_pool_backward(g, x, Window(k, s)),
+                backward(lambda g, x, k, w: g * (x[w] == x[w].max()) / (x[w] == x[w].max()).sum()),
+                backward(lambda g, x, k, w: g * (x[w] == x[w].max())),
+            ),
+            "The values of the map play no part: a mean moves by 1/k² whatever the cells hold.": (
+                backward(lambda g, x, k, window: g * x[window] / k**2),
+                lambda g, x, k, s: mean_pool_backward(g, x, k, s) * x,
+                lambda g, x, k, s: mean_pool_backward(g, x, k, s) * (x > 0),
+            ),
+            "Multiply by `grad_output`: a cell gets its share of what came back, not of 1.": (
+                backward(lambda g, x, k, window: 1 / k**2)
+            ),
+            "Shares of several windows add up. They are not averaged over the windows that see the cell.": (
+                lambda g, x, k, s: (
+                    mean_pool_backward(g, x, k, s) / np.maximum(mean_pool_backward(np.ones_like(g), x, k, s) * k**2, 1)
+                )
+            ),
+            "The divisor is the number of cells in a window, not in the map or in the output.": (
+                backward(lambda g, x, k, window: g / x.size),
+                lambda g, x, k, s: backward(lambda one, *_: one / g.size)(g, x, k, s),
+            ),
+            "This is the forward pass, the mean of each window. The exercise asks for its gradient.": (
+                lambda g, x, k, s: avg_pool(x, Window(k, s))
+            ),
+            "The gradient has the shape of x. This is the arriving gradient, divided.": (
+                lambda g, x, k, s: g / k**2,
+                lambda g, x, k, s: g,
+            ),
+            "All zeros is no gradient: something must come back.": lambda g, x, k, s: np.zeros_like(x),
+            "Rows and columns are swapped.": lambda g, x, k, s: mean_pool_backward(g.T, x.T, k, s),
+            "The last windows are left out: go through every output.": (
+                lambda g, x, k, s: mean_pool_backward(np.pad(g[:-1, :-1], ((0, 1), (0, 1))), x, k, s)
             ),
         },
+        circumstances={
+            "windows that overlap": lambda g, x, k, s: s < k and g.size > 1,
+            "a stride larger than the kernel": lambda g, x, k, s: s > k and g.size > 1,
+            "cells that no window sees": lambda g, x, k, s: bool(
+                (mean_pool_backward(np.ones_like(g), x, k, s) == 0).any()
+            ),
+            "more than one window": lambda g, x, k, s: g.size > 1,
+            "windows of more than one cell": lambda g, x, k, s: k > 1,
+            "a map that is not square": lambda g, x, k, s: x.shape[0] != x.shape[1],
+        },
+    ),
+    Design(
+        "what-pooling-does/head",
+        ("cost",),
+        f"Choose (reducer, rows, columns) for the pooling between maps of {CHANNELS} × {SIDE} × {SIDE} and a dense "
+        f"layer for {CLASSES} classes. Reducers: {', '.join(REDUCERS)}.",
+        head_demands,
     ),
 ]

@@ -1,20 +1,20 @@
 """Making a failing input smaller for as long as it still fails."""
 
 import math
+import time
 
 import numpy as np
 
-TRIES = 3000
+SECONDS = 10.0  # after which the smallest case so far will do
 
 
 def shrink(case, fails):
     """Return a case as small as greedy steps lead to: fewer cells first, then plainer numbers."""
-    tries, progress = 0, True
+    deadline, progress = time.monotonic() + SECONDS, True
     while progress:
         progress = False
         for candidate in smaller(case):
-            tries += 1
-            if tries > TRIES:
+            if time.monotonic() > deadline:
                 return case
             if size(candidate) < size(case) and fails(candidate):
                 case, progress = candidate, True

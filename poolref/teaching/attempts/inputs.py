@@ -1,0 +1,53 @@
+"""Inputs that exercises share, small ones first."""
+
+from itertools import product
+
+import numpy as np
+
+SHAPES = [*product(range(1, 5), repeat=2), (4, 5), (5, 4), (5, 5)]
+
+
+def maps(windows, special=()):
+    """Yield (x, *window) for maps of 1×1 to 5×5 cells: distinct values, ties, negative ones, and many `special` ones.
+
+    Args:
+        windows: tuples that begin with a kernel size and a stride; one that does not fit is no input of the exercise.
+        special: values of which a map holds several, mixed with others or alone: NaN, or numbers that overflow.
+    """
+    random = np.random.default_rng(0)
+    for shape, window in product(sorted(SHAPES, key=lambda shape: (np.prod(shape), shape)), windows):
+        if max(window[0], 1) > min(shape) + 1:
+            continue
+        cells = int(np.prod(shape))
+        yield fill(random.permutation(cells) - 3, shape), *window
+        yield fill(random.integers(-2, 1, cells), shape), *window
+        if special:
+            x = fill(random.integers(-3, 4, cells), shape)
+            chosen = random.random(shape) < 0.4
+            x[chosen] = random.choice(special, chosen.sum())
+            yield x, *window
+            yield fill(random.choice(special, cells), shape), *window
+
+
+def fill(values, shape):
+    return np.asarray(values, dtype=float).reshape(shape)
+
+
+def with_gradient(output_shape):
+    """For `Exercise.arguments`: put a gradient 1, 2, 3, ... before the case, in the shape of its output."""
+
+    def arguments(x, *window):
+        shape = output_shape(x, *window)
+        return fill(np.arange(1, np.prod(shape) + 1), shape), x, *window
+
+    return arguments
+
+
+def each_window(x, kernel_size, stride, reduce):
+    """Return `reduce` of every window of a map; it is called with (kernel_size, kernel_size) arrays, row by row."""
+    rows, columns = ((n - kernel_size) // stride + 1 for n in x.shape)
+    y = np.empty((rows, columns))
+    for i, j in np.ndindex(rows, columns):
+        top, left = i * stride, j * stride
+        y[i, j] = reduce(x[top : top + kernel_size, left : left + kernel_size])
+    return y

@@ -1,0 +1,283 @@
+"""Answers to the exercises of "Max pooling"."""
+
+import itertools
+
+import numpy as np
+
+# --- forward ---------------------------------------------------------------------------------------------------------
+
+
+def max_loop(x, k, s, p, *, fill=-np.inf, reduce=np.max, start=None, corner=None, sides=2, last=0):
+    """The right loop, and the places where it is easily got wrong."""
+    x = np.pad(x, (p, p if sides == 2 else 0), constant_values=fill)
+    y = np.zeros([max(0, (n - k) // s + 1 - last) for n in x.shape])
+    for i, j in np.ndindex(y.shape):
+        top, left = corner(i, j, k, s, p) if corner else (i * s, j * s)
+        window = x[top : top + k, left : left + k]
+        y[i, j] = reduce(window) if start is None else max(start, reduce(window))
+    return y
+
+
+def max_strided(x, k, s, p):
+    padded = np.pad(x, p, constant_values=-np.inf)
+    return np.lib.stride_tricks.sliding_window_view(padded, (k, k))[::s, ::s].max(axis=(2, 3))
+
+
+def max_without_padding_the_map(x, k, s, p):
+    rows, columns = ((n + 2 * p - k) // s + 1 for n in x.shape)
+    y = []
+    for i, j in itertools.product(range(rows), range(columns)):
+        top, left = i * s - p, j * s - p
+        y.append(x[max(top, 0) : top + k, max(left, 0) : left + k].max())
+    return np.reshape(y, (rows, columns)).tolist()
+
+
+def max_edge(x, k, s, p):
+    """Right: with padding of at most half the kernel, a window holds the edge cell that its padding repeats."""
+    return max_loop(np.pad(x, p, mode="edge"), k, s, 0)
+
+
+def greater_than(window):
+    best = -np.inf
+    for value in window.flat:
+        if value > best:
+            best = value
+    return best
+
+
+def by_rows_only(x, k, s, p):
+    x = np.pad(x, ((p, p), (0, 0)), constant_values=-np.inf)
+    return max_loop(x, k, s, 0)
+
+
+def sized_before_padding(x, k, s, p):
+    height, width = ((n - k) // s + 1 for n in x.shape)
+    return max_loop(x, k, s, p)[:height, :width]
+
+
+def spoiling(x, k, s, p):
+    y = max_loop(x, k, s, p)
+    x[np.isnan(x)] = 0
+    x -= 1
+    return y
+
+
+FORWARD = {
+    "zeros": (lambda x, k, s, p: max_loop(x, k, s, p, fill=0), "a zero would win"),
+    "−1": (lambda x, k, s, p: max_loop(x, k, s, p, fill=-1), "Any other number, however low"),
+    "−999": (lambda x, k, s, p: max_loop(x, k, s, p, fill=-999), "Any other number, however low"),
+    "−10⁹": (lambda x, k, s, p: max_loop(x, k, s, p, fill=-1e9), "Any other number, however low"),
+    "the least float": (
+        lambda x, k, s, p: max_loop(x, k, s, p, fill=np.finfo(float).min),
+        "Any other number, however low",
+    ),
+    "+inf": (lambda x, k, s, p: max_loop(x, k, s, p, fill=np.inf), "It is −inf"),
+    "NaN": (lambda x, k, s, p: max_loop(x, k, s, p, fill=np.nan), "NaN as padding"),
+    "mirrored": (lambda x, k, s, p: max_loop(np.pad(x, p, mode="reflect"), k, s, 0), "repeats no cells"),
+    "the map's minimum": (lambda x, k, s, p: max_loop(x, k, s, p, fill=np.min(x)), "NaN as soon as one cell"),
+    "nanmax": (lambda x, k, s, p: max_loop(x, k, s, p, reduce=np.nanmax), "A NaN in a window is its maximum"),
+    "fmax": (
+        lambda x, k, s, p: max_loop(x, k, s, p, reduce=lambda w: np.fmax.reduce(w, axis=None)),
+        "A NaN in a window is its maximum",
+    ),
+    "greater than": (lambda x, k, s, p: max_loop(x, k, s, p, reduce=greater_than), "A NaN in a window is its maximum"),
+    "Python's max": (
+        lambda x, k, s, p: max_loop(x, k, s, p, reduce=lambda w: max(w.flatten())),
+        "Python's `max`",
+    ),
+    "starts at 0": (lambda x, k, s, p: max_loop(x, k, s, p, start=0.0), "starts from 0"),
+    "stride forgotten in the slice": (
+        lambda x, k, s, p: max_loop(x, k, s, p, corner=lambda i, j, k, s, p: (i, j)),
+        "begins at row i·stride",
+    ),
+    "moves by the kernel": (
+        lambda x, k, s, p: max_loop(x, k, k, p),
+        "not by `kernel_size`",
+    ),
+    "padding twice": (
+        lambda x, k, s, p: max_loop(x, k, s, p, corner=lambda i, j, k, s, p: (i * s - p, j * s - p)),
+        "shifts the windows",
+    ),
+    "mean": (lambda x, k, s, p: max_loop(x, k, s, p, fill=0, reduce=np.mean), "This is the mean"),
+    "largest magnitude": (
+        lambda x, k, s, p: max_loop(x, k, s, p, fill=0, reduce=lambda w: w.flat[abs(w).argmax()]),
+        "not their sizes",
+    ),
+    "minimum": (lambda x, k, s, p: max_loop(x, k, s, p, fill=np.inf, reduce=np.min), "This is the minimum"),
+    "one side": (lambda x, k, s, p: max_loop(x, k, s, p, sides=1), "on both sides"),
+    "rows only": (by_rows_only, "Rows and columns are padded"),
+    "sized before padding": (sized_before_padding, "count them on the padded map"),
+    "unchanged in other words": (lambda x, k, s, p: max_loop(x, k, s, 0), "what it gave before"),
+    "transposed": (lambda x, k, s, p: max_loop(x, k, s, p).T, "swapped"),
+    "last window missing": (lambda x, k, s, p: max_loop(x, k, s, p, last=1), "last window is missing"),
+    "padding by the kernel": (lambda x, k, s, p: max_loop(x, k, s, k // 2), None),
+    "strings": (lambda x, k, s, p: max_loop(x, k, s, p).astype(str), None),
+    "spoils its argument": (spoiling, None),
+}
+
+# --- indices ---------------------------------------------------------------------------------------------------------
+
+
+def indices_loop(x, k, s, *, find=np.argmax, order="C", whole=True, width=None):
+    y = np.zeros([(n - k) // s + 1 for n in x.shape], dtype=int)
+    for i, j in np.ndindex(y.shape):
+        window = x[i * s : i * s + k, j * s : j * s + k]
+        row, column = np.unravel_index(find(window.ravel(order=order)), window.shape, order=order)
+        row, column = (i * s + row, j * s + column) if whole else (row, column)
+        y[i, j] = row * (width or x.shape[1]) + column
+    return y
+
+
+def indices_number_cells(x, k, s):
+    numbers = np.arange(x.size).reshape(x.shape)
+    y = []
+    for i in range(0, x.shape[0] - k + 1, s):
+        row = []
+        for j in range(0, x.shape[1] - k + 1, s):
+            window = x[i : i + k, j : j + k].ravel()
+            row.append(int(numbers[i : i + k, j : j + k].ravel()[window.argmax()]))
+        y.append(row)
+    return y
+
+
+def last_argmax(values):
+    return len(values) - 1 - np.argmax(values[::-1])
+
+
+INDICES = {
+    "place by the map's width": ({1: "x.shape[1]", 2: "x.shape[1]"}, "counts the cells of the window"),
+    "row by the map's width": ({1: "x.shape[1]"}, "counts the cells of the window"),
+    "column by the map's width": ({2: "x.shape[1]"}, "counts the cells of the window"),
+    "place by the stride": ({1: "stride", 2: "stride"}, "counts the cells of the window"),
+    "row by the stride": ({1: "stride"}, "counts the cells of the window"),
+    "column by the stride": ({2: "stride"}, "counts the cells of the window"),
+    "place by the output": ({1: "width", 2: "width"}, "counts the cells of the window"),
+    "column by the output": ({2: "width"}, "counts the cells of the window"),
+    "rows for columns": ({3: "x.shape[0]"}, "x.shape[0] counts rows"),
+    "output's width": ({3: "width"}, "not of the output"),
+    "output's height": ({3: "height"}, "not of the output"),
+    "kernel for width": ({3: "kernel_size"}, "longer than a window"),
+    "stride for width": ({3: "stride"}, "longer than a window"),
+    "in the window": (lambda x, k, s: indices_loop(x, k, s, whole=False, width=k), "not of the window"),
+    "last tie": (lambda x, k, s: indices_loop(x, k, s, find=last_argmax), "At a tie the first"),
+    "column by column": (lambda x, k, s: indices_loop(x, k, s, order="F"), "column by column"),
+    "column · height": (
+        lambda x, k, s: (lambda y: y % x.shape[1] * x.shape[0] + y // x.shape[1])(indices_loop(x, k, s)),
+        "row · width + column",
+    ),
+    "the values": (lambda x, k, s: max_loop(x, k, s, 0), "where it stands"),
+    "of the minimum": (lambda x, k, s: indices_loop(-x, k, s), "index of the minimum"),
+    "from 1": (lambda x, k, s: indices_loop(x, k, s) + 1, "not from 1"),
+    "moves by the kernel": (lambda x, k, s: indices_loop(x, k, k), "not by `kernel_size`"),
+    "all zeros": (lambda x, k, s: indices_loop(x, k, s) * 0, None),
+    "floats": (lambda x, k, s: indices_loop(x, k, s).astype(float), None),
+    "pairs": (lambda x, k, s: np.stack(np.divmod(indices_loop(x, k, s), x.shape[1])), None),
+}
+
+# --- backward --------------------------------------------------------------------------------------------------------
+
+
+def tie_loop(g, x, k, s, *, find=np.argmax, order="C", add=True, ones=False, keep=None, step=None, local=False):
+    """The right loop, and the places where it is easily got wrong."""
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(g.shape):
+        top, left = i * (step or s), j * (step or s)
+        window = x[top : top + k, left : left + k]
+        a, b = np.unravel_index(find(window.ravel(order=order)), window.shape, order=order)
+        cell = (a, b) if local else (top + a, left + b)
+        if keep is None or keep(x[cell]):
+            value = 1 if ones else g[i, j]
+            gradient[cell] = gradient[cell] + value if add else value
+    return gradient
+
+
+def tie_search(g, x, k, s):
+    gradient = np.zeros_like(x)
+    for i, j in np.ndindex(g.shape):
+        best = i * s, j * s
+        for a, b in itertools.product(range(i * s, i * s + k), range(j * s, j * s + k)):
+            if x[a, b] > x[best]:
+                best = a, b
+        gradient[best] += g[i, j]
+    return gradient
+
+
+def tie_flat(g, x, k, s):
+    gradient = np.zeros(x.size)
+    for index, value in zip(indices_loop(x, k, s).ravel(), g.ravel()):
+        gradient[index] += value
+    return gradient.reshape(x.shape)
+
+
+def tied(g, x, k, s, split=False, top=None):
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(g.shape):
+        part = np.s_[i * s : i * s + k, j * s : j * s + k]
+        mask = x[part] == (x[part].max() if top is None else top(x))
+        gradient[part] += mask * g[i, j] / (mask.sum() if split else 1)
+    return gradient
+
+
+def spread(g, x, k, s, share):
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(g.shape):
+        gradient[i * s : i * s + k, j * s : j * s + k] += share(g[i, j], x[i * s : i * s + k, j * s : j * s + k])
+    return gradient
+
+
+BACKWARD = {
+    "last tie": (lambda *a: tie_loop(*a, find=last_argmax), "not to the last"),
+    "column by column": (lambda *a: tie_loop(*a, order="F"), "column by column"),
+    "every tie": (lambda *a: tied(*a), "not to every tied cell"),
+    "split": (lambda *a: tied(*a, split=True), "not split"),
+    "overwrites": (lambda *a: tie_loop(*a, add=False), "do not overwrite"),
+    "stride forgotten in the slice": (lambda *a: tie_loop(*a, step=1), "begins at row i·stride"),
+    "place in the window": (lambda *a: tie_loop(*a, local=True), "finds a place in the window"),
+    "positive cells": (lambda *a: spread(*a, lambda g, w: g * (w > 0)), "Cells above zero matter to ReLU"),
+    "only if above zero": (lambda *a: tie_loop(*a, keep=lambda v: v > 0), "Only ReLU looks at the sign"),
+    "not below zero": (lambda *a: tie_loop(*a, keep=lambda v: v >= 0), "Only ReLU looks at the sign"),
+    "mean": (lambda *a: spread(*a, lambda g, w: g / w.size), "backward of the mean"),
+    "sum": (lambda *a: spread(*a, lambda g, w: g), "Only the maximum does"),
+    "ones": (lambda *a: tie_loop(*a, ones=True), "Multiply by `grad_output`"),
+    "all zeros": (lambda g, x, k, s: np.zeros(x.shape), "All zeros"),
+    "times the maximum": (lambda g, x, k, s: tie_loop(g, x, k, s) * x, "does not depend on the maximum"),
+    "smallest": (lambda g, x, k, s: tie_loop(g, -x, k, s), "This is the smallest"),
+    "as it came": (lambda g, x, k, s: g, "as it came"),
+    "maximum of the map": (lambda *a: tied(*a, top=np.max), "the maximum of the whole map"),
+    "last window missing": (lambda g, x, k, s: tie_loop(g[:-1, :-1], x, k, s), "go through every output"),
+    "largest magnitude": (lambda g, x, k, s: tie_loop(g, abs(x), k, s), "not their sizes"),
+    "spoils grad_output": (lambda g, x, k, s: (tie_loop(g, x, k, s), g.fill(0))[0], None),
+}
+
+# --- peaks -----------------------------------------------------------------------------------------------------------
+
+PEAKS = {
+    "side by side": ((2, 2, 0, 0.5), "keeps the size, if the kernel is odd"),
+    "even kernel": ((2, 1, 1, 0.5), "keeps the size, if the kernel is odd"),
+    "no padding": ((3, 1, 0, 0.55), "keeps the size, if the kernel is odd"),
+    "kernel 3 by default": ((3, 3, 0, 0.5), "keeps the size, if the kernel is odd"),
+    "no window": ((1, 1, 0, 0.55), "each cell is the largest of its window"),
+    "small window, low threshold": ((3, 1, 1, 0.3), "A shoulder of a wide object"),
+    "large window": ((7, 1, 3, 0.3), "A smaller window lets both stand"),
+    "whole map": ((23, 1, 11, 0.3), "A smaller window lets both stand"),
+    "no threshold": ((5, 1, 2, 0.0), "the threshold tells them"),
+    "low threshold": ((5, 1, 2, 0.15), "the threshold tells them"),
+    "high threshold": ((3, 1, 1, 0.65), "below the threshold"),
+    "very high threshold": ((5, 1, 2, 0.85), "below the threshold"),
+    "three numbers": ((3, 1, 1), None),
+    "too much padding": ((3, 1, 2, 0.5), None),
+    "a number": (3, None),
+}
+
+RIGHT = {
+    "max-pooling/forward": [max_loop, max_strided, max_without_padding_the_map, max_edge],
+    "max-pooling/indices": [indices_loop, indices_number_cells],
+    "max-pooling/backward": [tie_loop, tie_search, tie_flat],
+    "max-pooling/peaks": [(3, 1, 1, 0.6), (5, 1, 2, 0.3), [5, 1, 2, np.float64(0.55)]],
+}
+WRONG = {
+    "max-pooling/forward": FORWARD,
+    "max-pooling/indices": INDICES,
+    "max-pooling/backward": BACKWARD,
+    "max-pooling/peaks": PEAKS,
+}

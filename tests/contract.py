@@ -8,8 +8,9 @@ prints what a chapter still breaks, and nothing when it keeps every rule.
 import ast
 import re
 import sys
+import tomllib
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
@@ -17,6 +18,10 @@ from urllib.parse import unquote
 import nbformat
 import yaml
 from markdown_it import MarkdownIt
+from question_bank import right_answer, value_of
+
+BOOK = Path(__file__).parents[1] / "book"
+TEACHING = Path(__file__).parents[1] / "poolref" / "teaching"
 
 HEADINGS = [
     "Preview",
@@ -24,6 +29,7 @@ HEADINGS = [
     "Implement",
     "Backward",
     "In PyTorch",
+    "In a network",
     "Misconception",
     "Key points",
     "Review",
@@ -32,20 +38,27 @@ HEADINGS = [
 ]
 METADATA = {
     "title": str,
+    "question": str,
     "objectives": list,
     "minutes_read": int,
     "minutes_do": int,
     "prerequisites": list,
     "operators": list,
 }
+OBJECTIVE = {"id", "text", "section"}
 MEASURABLE = """
     build calculate check choose classify compare compute construct count debug decide derive design detect distinguish
     draw estimate explain find identify implement list locate measure name order place predict prove rank read recognise
     refute reproduce show sketch solve sort state test trace use verify write
 """
 LOOK_UP = "To look things up"
-KINDS = ["worked", "faded", "open"]
-MAX_WORDS, MAX_CODE_CELLS = 2500, 25
+MAX_WORDS, MAX_CODE_CELLS = 2500, 30
+CHECKED_SECTIONS = ["Implement", "Backward", "In PyTorch", "In a network", "Misconception"]
+HIDDEN = {"hide-cell", "hide-input", "remove-input", "remove-cell"}  # tags of cells whose code a page does not show
+PROMPTS = {
+    "check": {"code_prompt_show": "Show the check", "code_prompt_hide": "Hide the check"},
+    "solution": {"code_prompt_show": "Show solution", "code_prompt_hide": "Hide solution"},
+}
 
 MARKDOWN = MarkdownIt("commonmark").enable("table")
 
@@ -68,6 +81,37 @@ class Chapter:
     @property
     def earlier(self):
         return self.order[: self.order.index(self.slug)] if self.slug in self.order else []
+
+    @property
+    def info(self):
+        return self.notebook.metadata.get("poolref") or {}
+
+    @property
+    def objectives(self):
+        """The objectives that are what they should be: {id, text, section}."""
+        goals = self.info.get("objectives")
+        return [g for g in goals if is_objective(g)] if isinstance(goals, list) else []
+
+    @property
+    def bank(self):
+        """The question bank; None if it cannot be read."""
+        return self._bank[0]
+
+    @property
+    def bank_complaints(self):
+        return self._bank[1]
+
+    @cached_property
+    def _bank(self):
+        from poolref.teaching.quiz import QuizError, load
+
+        try:
+            return load(self.book / "quizzes" / f"{self.slug}.yml"), []
+        except QuizError as error:
+            return None, str(error).splitlines()
+
+    def other(self, slug):
+        return Chapter(self.book / f"{slug}.ipynb", self.book, self.order)
 
     @cached_property
     def notebook(self):
@@ -119,10 +163,18 @@ def toc_order(root):
     return [Path(page["file"]).stem for part in parts if part["caption"] != LOOK_UP for page in part["chapters"]]
 
 
+def is_objective(goal):
+    return isinstance(goal, dict) and goal.keys() == OBJECTIVE and all(isinstance(v, str) for v in goal.values())
+
+
 def headings(source):
-    """(level, text) of each heading in a piece of Markdown."""
+    """(level, text) of each heading in a piece of Markdown, without the `<a id="...">` that it may begin with."""
     tokens = MARKDOWN.parse(source)
-    return [(int(t.tag[1]), tokens[i + 1].content.strip()) for i, t in enumerate(tokens) if t.type == "heading_open"]
+    return [
+        (int(t.tag[1]), re.sub(r"<a id=[^>]*></a>", "", tokens[i + 1].content).strip())
+        for i, t in enumerate(tokens)
+        if t.type == "heading_open"
+    ]
 
 
 def inline(source, kind):
@@ -158,16 +210,51 @@ def literal(node):
 
 
 def anchors(path):
-    """What `file#anchor` can point at: headings, (targets)= and ids."""
+    """What `file#anchor` can point at: explicit ids; in a page, also headings and (targets)=.
+
+    Heading ids differ between the site and JupyterLab (`in-pytorch`, `In-PyTorch`), so that a notebook needs
+    `<a id="...">` wherever a link leads.
+    """
     if path.suffix == ".ipynb":
         cells = nbformat.read(path, as_version=4).cells
         source = "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
-    else:
-        source = path.read_text()
+        return set(re.findall(r"""\bid=["']([^"']+)["']""", source))
+    source = path.read_text()
     slugs = {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for _, text in headings(source)}
     targets = set(re.findall(r"^\(([^)\s]+)\)=", source, re.MULTILINE))
-    ids = set(re.findall(r"""\b(?:id|name)=["']([^"']+)["']""", source))
-    return slugs | targets | ids
+    return slugs | targets | set(re.findall(r"""\b(?:id|name)=["']([^"']+)["']""", source))
+
+
+@cache
+def live_figures():
+    """The names of the live figures: each has a module of its own in poolref/teaching, beside the kit."""
+    return {path.stem for path in TEACHING.rglob("*.js") if path.parent.name != "kit"} - {"quiz"}
+
+
+def tags(cell):
+    return set(cell.metadata.get("tags", []))
+
+
+def is_visible(cell):
+    return not tags(cell) & HIDDEN
+
+
+def is_assertion(node):
+    return isinstance(node, ast.Assert) or (
+        isinstance(node, ast.Call) and str(getattr(node.func, "attr", "")).startswith("assert_")
+    )
+
+
+def asserts(cell):
+    return any(map(is_assertion, ast.walk(tree(cell.source))))
+
+
+def is_solution(cell):
+    return bool(calls_in(tree(cell.source), "solves"))
+
+
+def sentences(text):
+    return len(re.findall(r"[.!?](?=\s|$)", text.strip()))
 
 
 # ------------------------------------------------------------------------------------------------------ the rules
@@ -206,6 +293,12 @@ def metadata(chapter):
             complaints.append(f"metadata.poolref.{key} is {value!r}; it must be a {kind.__name__}")
         elif kind is int and value < 1:
             complaints.append(f"metadata.poolref.{key} is {value}; it must be at least 1 minute")
+        elif key == "objectives":
+            complaints += [
+                f"objective {goal!r} must have {', '.join(sorted(OBJECTIVE))}, all text"
+                for goal in value
+                if not is_objective(goal)
+            ]
         elif kind is list and not all(isinstance(v, str) and v.strip() for v in value):
             complaints.append(f"metadata.poolref.{key} is {value!r}; every entry must be text")
     if complaints:
@@ -220,52 +313,103 @@ def metadata(chapter):
     return complaints
 
 
-def objectives(chapter):
-    info = chapter.notebook.metadata.get("poolref", {})
-    complaints, opening = [], " ".join(chapter.text("").split())
-    goals = info.get("objectives") or []
-    if not goals:
-        complaints.append("there are no objectives")
-    for goal in goals:
-        verb = re.split(r"\W", str(goal).strip().lower())[0]
-        if verb not in MEASURABLE.split():
-            complaints.append(
-                f"objective {goal!r} starts with {verb!r}; use a measurable verb: {' '.join(MEASURABLE.split())}"
-            )
-        if " ".join(str(goal).split()).rstrip(".") not in opening:
-            complaints.append(f"objective {goal!r} is in the metadata but not in the text before Preview")
-    return complaints
-
-
 def opening(chapter):
-    info = chapter.notebook.metadata.get("poolref", {})
-    text, complaints = chapter.text(""), []
+    """Title, question, one folded strip, the problem and its live figure: all before Preview."""
+    info, text, complaints = chapter.info, chapter.text(""), []
     titles = [t for level, t in headings(text) if level == 1]
     if titles and titles[0] != info.get("title"):
         complaints.append(f"the title is {titles[0]!r} in the text and {info.get('title')!r} in the metadata")
     tokens = MARKDOWN.parse(text)
     paragraphs = [tokens[i + 1].content for i, t in enumerate(tokens) if t.type == "paragraph_open"]
-    promise = paragraphs[0] if paragraphs else ""
-    if len(re.findall(r"[.!?](?=\s|$|[*_])", promise)) != 1:
-        complaints.append(f"under the title stands a promise of one sentence; found {promise[:80]!r}")
+    question = " ".join((paragraphs or [""])[0].split())
+    if question != f"*{info.get('question')}*" or not question.endswith("?*"):
+        complaints.append(f"under the title stands the metadata's question in italics, one; found {question[:80]!r}")
+    strips = re.findall(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", text, re.DOTALL)
+    if len(strips) != 1 or text.count("<details") != 1:
+        return [*complaints, f"before Preview stands one <details> with a <summary>; found {text.count('<details')}"]
+    summary, body = strips[0]
     for key in ("minutes_read", "minutes_do"):
-        if not re.search(rf"\b{info.get(key)}\b", text):
-            complaints.append(f"the text before Preview does not name {key} ({info.get(key)})")
-    targets = [link.attrs["href"] for link in inline(text, "link_open")]
+        if not re.search(rf"\b{info.get(key)}\b", summary):
+            complaints.append(f"the strip's summary does not name {key} ({info.get(key)})")
+    targets = [link.attrs["href"] for link in inline(body, "link_open")]
     for slug in info.get("prerequisites") or []:
+        path = chapter.book / f"{slug}.ipynb"
+        title = chapter.other(slug).info.get("title", slug) if path.exists() else slug
+        if title.lower() not in summary.lower():
+            complaints.append(f"the strip's summary does not name {title!r}, which comes before")
         if f"{slug}.ipynb" not in targets:
-            complaints.append(f"the text before Preview does not link to {slug}.ipynb, which comes before")
+            complaints.append(f"the strip does not link to {slug}.ipynb, which comes before")
+    listed = " ".join(body.split())
+    for goal in chapter.objectives:
+        if " ".join(goal["text"].split()).rstrip(".") not in listed:
+            complaints.append(f"objective {goal['text']!r} is in the metadata but not in the strip")
+    problem = text.split("</details>")[1].strip()
+    if sentences(problem) not in (2, 3):
+        complaints.append(f"after the strip, two or three sentences tell the problem; found {sentences(problem)}")
+    cells = chapter.sections[""]
+    figures = [i for i, cell in cells if cell.cell_type == "code"]
+    if figures != [cells[-1][0]] or not shows_live(cells[-1][1]) or "remove-input" not in tags(cells[-1][1]):
+        complaints.append("the last cell before Preview, and the only code, is a live figure tagged remove-input")
     return complaints
 
 
-def question_bank(chapter):
-    from poolref.teaching.quiz import QuizError, load
+def shows_live(cell):
+    module = tree(cell.source)
+    return any(calls_in(module, name) for name in live_figures())
 
-    try:
-        bank = load(chapter.book / "quizzes" / f"{chapter.slug}.yml")
-    except QuizError as error:
-        return str(error).splitlines()
-    complaints = []
+
+def matrix(chapter):
+    """Every objective is taught in a section, practised in an exercise and asked in the review; and none is unknown."""
+    from poolref.teaching.exercises import EXERCISES
+
+    goals = chapter.objectives
+    ids = [goal["id"] for goal in goals]
+    complaints = [] if goals else ["there are no objectives"]
+    complaints += [f"two objectives have the id {name!r}" for name in sorted(set(ids)) if ids.count(name) > 1]
+    for goal in goals:
+        verb = re.split(r"\W", goal["text"].strip().lower())[0]
+        if verb not in MEASURABLE.split():
+            accepted = " ".join(MEASURABLE.split())
+            complaints.append(f"objective {goal['text']!r} starts with {verb!r}; use a measurable verb: {accepted}")
+    sections = {text for _, c in chapter.markdown_cells for level, text in headings(c.source) if level > 1}
+    practised = {
+        (name, goal)
+        for name, exercise in EXERCISES.items()
+        if name.startswith(f"{chapter.slug}/")
+        for goal in exercise.objectives
+    }
+    bank = chapter.bank or {"preview": [], "review": []}
+    own = [q for q in bank["review"] if "from" not in q] + [q for q in bank["preview"] if "objective" in q]
+    for goal in goals:
+        if goal["section"] not in sections:
+            complaints.append(f"objective {goal['id']!r} is taught in {goal['section']!r}, which is no heading")
+        if goal["id"] not in {taught for _, taught in practised}:
+            complaints.append(f"objective {goal['id']!r} is practised in no exercise")
+        if goal["id"] not in {q["objective"] for q in own}:
+            complaints.append(f"objective {goal['id']!r} is asked in no question of the review")
+    complaints += [
+        f"exercise {name!r} practises {goal!r}, which is no objective" for name, goal in practised if goal not in ids
+    ]
+    complaints += [
+        f"question {q['id']!r} asks for {q['objective']!r}, which is no objective"
+        for q in own
+        if q["objective"] not in ids
+    ]
+    for question in bank["review"]:
+        if question.get("from") in chapter.earlier:
+            theirs = [goal["id"] for goal in chapter.other(question["from"]).objectives]
+            if question["objective"] not in theirs:
+                complaints.append(
+                    f"question {question['id']!r} asks for {question['objective']!r} of {question['from']}, whose "
+                    f"objectives are {theirs}"
+                )
+    return sorted(complaints)
+
+
+def question_bank(chapter):
+    bank, complaints = chapter.bank, list(chapter.bank_complaints)
+    if bank is None:
+        return complaints
     for part in ("preview", "review"):
         if len(bank[part]) != 5:
             complaints.append(f"{chapter.slug}.yml has {len(bank[part])} {part} questions; five are asked")
@@ -273,7 +417,18 @@ def question_bank(chapter):
         asked = [[literal(a) for a in call.args] for _, call in chapter.calls("quiz", section)]
         if asked != [[chapter.slug, part]]:
             complaints.append(f"{section} calls quiz with {asked}; it must call quiz({chapter.slug!r}, {part!r}) once")
-    back = [q.get("from") for q in bank["review"] if q.get("from")]
+    for question in bank["preview"]:
+        variant, words = question["variant"], ("question", "given")
+        if all(question.get(key) == variant.get(key) for key in words):
+            complaints.append(f"the variant of {question['id']!r} asks the same once more")
+        elif re.search(r"\d", right_answer(question)) and right_answer(question) == right_answer(variant):
+            complaints.append(f"the variant of {question['id']!r} has the same answer, {right_answer(variant)!r}")
+    kinds = [question["kind"] for question in bank["review"]]
+    if kinds.count("recall") > 2:
+        complaints.append(f"{kinds.count('recall')} review questions are of kind recall; at most two may be")
+    if len(kinds) - kinds.count("recall") < 2:
+        complaints.append("at least two review questions must be of kind apply or explain")
+    back = [q["from"] for q in bank["review"] if "from" in q]
     if chapter.earlier and len(back) != 2:
         complaints.append(f"{len(back)} review questions carry 'from: <chapter>'; two must reach back")
     complaints += [
@@ -282,23 +437,86 @@ def question_bank(chapter):
     return complaints
 
 
-def explained(chapter):
-    """The parts of a section that a program can see."""
+def fresh_numbers(chapter):
+    """No right answer of the review stands in the chapter: neither a number of two digits or more nor an array."""
+    text = plain(" ".join(cell.source for _, cell in chapter.cells))
     complaints = []
-    for section, name in [("Explain", "explorer"), ("Implement", "show_source")]:
-        if not chapter.calls(name, section):
-            complaints.append(f"{section} has no call of {name}()")
-    for section in ("Implement", "Backward", "In PyTorch", "Misconception"):
-        code = [c.source for _, c in chapter.sections.get(section, []) if c.cell_type == "code"]
-        if not any(isinstance(n, ast.Assert) or is_testing(n) for s in code for n in ast.walk(tree(s))):
-            complaints.append(f"{section} asserts nothing: a claim needs a cell that would fail if it were false")
-    if "torch" not in "".join(c.source for _, c in chapter.sections.get("In PyTorch", []) if c.cell_type == "code"):
-        complaints.append("In PyTorch runs no torch")
+    bank = chapter.bank
+    for question in [*bank["review"], *({**q["variant"], "id": q["id"]} for q in bank["preview"])] if bank else []:
+        answer = right_answer(question)
+        if value_of(answer) is None or len(re.findall(r"\d", answer)) < 2:
+            continue
+        if re.search(rf"(?<![\d.]){re.escape(plain(answer))}(?![\d]|\.\d)", text):
+            complaints.append(f"question {question['id']!r}: its answer {answer!r} stands in the chapter")
     return complaints
 
 
-def is_testing(node):
-    return isinstance(node, ast.Call) and str(getattr(node.func, "attr", "")).startswith("assert_")
+def plain(text):
+    """Text in which numbers and arrays can be compared: no spaces beside commas and ×, no thousands' commas."""
+    text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text.replace("−", "-").replace("`", ""))
+    return re.sub(r"\s*([,×\[\]])\s*", r"\1", re.sub(r"\.0*(?=[,\]\s])", "", text))
+
+
+def explained(chapter):
+    """The parts of a section that a program can see."""
+    complaints = []
+    if not any(chapter.calls(name, "Explain") for name in live_figures()):
+        complaints.append(f"Explain shows no live figure ({', '.join(sorted(live_figures()))})")
+    if not chapter.calls("try_this", "Explain"):
+        complaints.append("Explain has no try_this(): tasks that set the figure and fold their answers")
+    code = {
+        section: [c for _, c in chapter.sections.get(section, []) if c.cell_type == "code"]
+        for section in CHECKED_SECTIONS
+    }
+    if not any(isinstance(n, ast.FunctionDef) for c in code["Implement"] for n in ast.walk(tree(c.source))):
+        complaints.append("Implement defines no function: the reader's own version is built there")
+    if chapter.calls("show_source", "Implement"):
+        complaints.append("Implement shows source with show_source(): build the version up instead")
+    for section, cells in code.items():
+        if not any(map(asserts, cells)):
+            complaints.append(f"{section} asserts nothing: a claim needs a cell that would fail if it were false")
+    if not any("torch" in cell.source for cell in code["In PyTorch"]):
+        complaints.append("In PyTorch runs no torch")
+    cited = [t.attrs["href"] for t in inline(chapter.text("In a network"), "link_open")]
+    if not any(href.startswith("bibliography.md#") for href in cited):
+        complaints.append("In a network cites no work: what does the literature report?")
+    return complaints
+
+
+def visible_results(chapter):
+    """Predict, run, see: a cell whose code is shown shows a result, and leaves assertions to a folded check."""
+    complaints = []
+    for i, cell in chapter.code_cells:
+        body = tree(cell.source).body
+        if not is_visible(cell) or not body:
+            continue
+        if asserts(cell):
+            complaints.append(f"cell {i}: an assertion in sight; it belongs in a folded check beside the result")
+        last = body[-1]
+        shown = any(calls_in(last, name) for name in ("print", "show", "display"))
+        if not isinstance(last, ast.Expr | ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom) and not shown:
+            complaints.append(f"cell {i}: it ends in no picture, print or expression")
+    return complaints
+
+
+def folding(chapter):
+    """Checks and solutions are folded, on the site and in JupyterLab, under the same prompts everywhere."""
+    complaints = []
+    for i, cell in chapter.code_cells:
+        if "hide-output" in tags(cell):
+            complaints.append(f"cell {i}: JupyterLab unfolds hide-output; a folded answer goes into <details>")
+        kind = "solution" if is_solution(cell) else "check"
+        if kind == "solution" and "hide-cell" not in tags(cell):
+            complaints.append(f"cell {i}: a solution needs the tag hide-cell (the site)")
+        if "hide-cell" not in tags(cell):
+            continue
+        if not asserts(cell):
+            complaints.append(f"cell {i}: a folded cell is a check or a solution, and this one asserts nothing")
+        if not cell.metadata.get("jupyter", {}).get("source_hidden"):
+            complaints.append(f"cell {i}: a folded cell needs metadata jupyter.source_hidden = true (JupyterLab)")
+        if cell.metadata.get("mystnb") != PROMPTS[kind]:
+            complaints.append(f"cell {i}: a {kind} needs metadata mystnb = {PROMPTS[kind]}")
+    return complaints
 
 
 def key_points(chapter):
@@ -310,79 +528,82 @@ def key_points(chapter):
 
 
 def exercises(chapter):
-    """Each exercise: an empty stub, its check, and a folded solution under its own name that passes."""
-    from poolref.teaching.exercises import EXERCISES, blank
+    """Each exercise: what its reader starts from, its check, and a folded solution under its own name."""
+    from poolref.teaching.attempts.exercise import KINDS
+    from poolref.teaching.exercises import EXERCISES
 
-    complaints, used = [], {}
-    functions = {}  # name -> (cell, source) as last defined above the cell that is read
+    complaints, used, attempts = [], {}, set()
+    made = {}  # name -> (cell number, statement, cell) as last made above the cell that is read
     for i, cell in chapter.code_cells:
-        module = tree(cell.source)
-        hidden = is_solution(cell)
+        module, hidden = tree(cell.source), "hide-cell" in tags(cell)
         for node in module.body:
-            if isinstance(node, ast.FunctionDef):
-                if hidden and functions.get(node.name, (i,))[0] != i:
-                    complaints.append(f"cell {i}: the solution redefines {node.name}(); give it a name of its own")
-                functions[node.name] = (i, ast.get_source_segment(cell.source, node))
-        for call in calls_in(module, "check"):
+            names = [node.name] if isinstance(node, ast.FunctionDef) else []
+            names += [t.id for t in getattr(node, "targets", []) if isinstance(t, ast.Name)]
+            for name in names:
+                if hidden and name in attempts:
+                    complaints.append(f"cell {i}: the solution redefines {name}; give it a name of its own")
+                made[name] = (i, node, cell)
+        for call in [*calls_in(module, "check"), *calls_in(module, "solves")]:
             name = literal(call.args[0]) if call.args else None
             attempt = getattr(call.args[1], "id", None) if len(call.args) > 1 else None
+            role = "stub" if calls_in(call, "check") else "solution"
             if name not in EXERCISES:
-                complaints.append(f"cell {i}: check({name!r}, ...) names no exercise; known: {sorted(EXERCISES)}")
+                complaints.append(f"cell {i}: {role} of {name!r}, which is no exercise; known: {sorted(EXERCISES)}")
             elif not name.startswith(chapter.slug + "/"):
                 complaints.append(f"cell {i}: exercise {name!r} belongs to another chapter")
-            elif attempt not in functions:
-                complaints.append(f"cell {i}: check({name!r}, {attempt}) checks no function defined above it")
+            elif attempt not in made:
+                complaints.append(f"cell {i}: {name!r} is tried on {attempt}, which is not made above it")
             else:
                 use = used.setdefault(name, {"stub": [], "solution": []})
-                use["solution" if hidden else "stub"].append((i, attempt))
-                where, source = functions[attempt]
-                if not hidden and not blank(source):
-                    complaints.append(f"cell {where}: the stub {attempt}() already holds an answer")
-                function = ast.parse(source).body[0]
-                given = [argument.arg for argument in function.args.args]
-                if given != EXERCISES[name].parameters:
-                    wanted = EXERCISES[name].signature
-                    complaints.append(f"cell {where}: {attempt}({', '.join(given)}) should take what {wanted} takes")
-                if EXERCISES[name].kind == "faded" and not hidden and len(function.body) < 2:
-                    complaints.append(
-                        f"cell {where}: a faded stub holds the code, with ... in place of what is missing"
-                    )
-                if hidden and not passes_asserted(module, name, attempt):
-                    complaints.append(f"cell {i}: the solution must say assert check({name!r}, {attempt}).passed")
+                use[role].append(made[attempt])
+                attempts |= {attempt} if role == "stub" else set()
+                if role == "solution" and not any(isinstance(n, ast.Assert) and n.test is call for n in module.body):
+                    complaints.append(f"cell {i}: the solution must say assert solves({name!r}, {attempt})")
     for name, use in used.items():
-        if len(use["stub"]) != 1 or len(use["solution"]) != 1:
+        counts = len(use["stub"]), len(use["solution"])
+        if counts != (1, 1):
             complaints.append(
-                f"exercise {name!r} has {len(use['stub'])} checked stubs and {len(use['solution'])} checked folded "
-                "solutions; it needs one of each"
+                f"exercise {name!r} has {counts[0]} checks and {counts[1]} solutions; it needs one of each"
             )
-    kinds = [EXERCISES[name].kind for name in used]
-    complaints += [f"there is no {kind} exercise" for kind in KINDS if kind not in kinds]
+        for i, node, cell in use["stub"]:
+            complaints += [f"cell {i}: {name}: {c}" for c in starting_point(EXERCISES[name], node, cell)]
+    ladder = [KINDS.index(EXERCISES[name].kind) for name in used]
+    if ladder != sorted(ladder):
+        complaints.append(f"exercises climb from {' to '.join(KINDS)}; these are {[KINDS[k] for k in ladder]}")
+    complaints += [f"there is no {kind} exercise" for k, kind in enumerate(KINDS) if k not in ladder]
     inside = {i for i, _ in chapter.sections.get("Exercises", [])}
-    outside = sorted({i for i, _ in chapter.calls("check")} - inside)
+    outside = sorted({i for i, _ in chapter.calls("check") + chapter.calls("solves")} - inside)
     return complaints + [f"cell {i}: an exercise stands outside the section Exercises" for i in outside]
 
 
-def is_solution(cell):
-    return "hide-cell" in cell.metadata.get("tags", []) or cell.metadata.get("jupyter", {}).get("source_hidden", False)
+def starting_point(exercise, node, cell):
+    """What is wrong with what the reader starts from: the statement `node` of a cell."""
+    from poolref.teaching.attempts.stubs import definition, same_code, says_nothing, without_docstring
+
+    if exercise.kind == "design":
+        empty = isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value is ...
+        return [] if empty else ["a design starts from `name = ...`"]
+    if not isinstance(node, ast.FunctionDef):
+        return ["it starts from a function"]
+    given = [argument.arg for argument in node.args.args]
+    if given != exercise.parameters:
+        return [f"{node.name}({', '.join(given)}) should take what {exercise.signature} takes"]
+    function = without_docstring(node)
+    if exercise.kind == "open":
+        return [] if says_nothing(function) else ["an open exercise starts from an empty function"]
+    if not same_code(function, definition(exercise.given)):
+        return [f"the code is not that of {exercise.given.__name__}() in poolref/teaching/exercises"]
+    bare = unexplained(cell.source, node) if exercise.kind == "worked" else []
+    return [f"a worked solution is annotated line by line; lines {bare} of the cell are not"] if bare else []
 
 
-def passes_asserted(module, name, attempt):
-    wanted = ast.dump(ast.parse(f"assert check({name!r}, {attempt}).passed").body[0])
-    return any(ast.dump(node) == wanted for node in ast.walk(module) if isinstance(node, ast.Assert))
-
-
-def folding(chapter):
-    complaints = []
-    for i, cell in chapter.code_cells:
-        if not is_solution(cell):
-            continue
-        if "hide-cell" not in cell.metadata.get("tags", []):
-            complaints.append(f"cell {i}: a folded cell needs the tag hide-cell (the site)")
-        if not cell.metadata.get("jupyter", {}).get("source_hidden"):
-            complaints.append(f"cell {i}: a folded cell needs metadata jupyter.source_hidden = true (JupyterLab)")
-        if not cell.metadata.get("mystnb", {}).get("code_prompt_show"):
-            complaints.append(f"cell {i}: a folded cell needs metadata mystnb.code_prompt_show = 'Show solution'")
-    return complaints
+def unexplained(source, function):
+    """The lines of a function's statements that have no comment, neither beside them nor above."""
+    lines = source.splitlines()
+    statements = sorted({n.lineno for n in ast.walk(function) if isinstance(n, ast.stmt)} - {function.lineno})
+    beside = {number for number in statements if "#" in lines[number - 1]}
+    above = {number for number in statements if lines[number - 2].strip().startswith("#")}
+    return [number for number in statements if number not in beside | above]
 
 
 def alt_text(chapter):
@@ -402,7 +623,7 @@ def alt_text(chapter):
                 complaints.append(f"cell {i}: show(...) has no alt text")
     for i, cell in chapter.code_cells:
         module = tree(cell.source)
-        draws = calls_in(module, "subplots") or calls_in(module, "figure")
+        draws = [*calls_in(module, "subplots"), *calls_in(module, "figure"), *calls_in(module, "chart")]
         if (draws and not calls_in(module, "show")) or "plt.show" in cell.source:
             complaints.append(f"cell {i}: a figure is drawn but not shown with show(fig, alt=...)")
     return complaints
@@ -413,6 +634,17 @@ def limits(chapter):
     complaints = [] if words <= MAX_WORDS else [f"{words} words of Markdown; at most {MAX_WORDS}"]
     count = len(chapter.code_cells)
     return complaints + ([] if count <= MAX_CODE_CELLS else [f"{count} code cells; at most {MAX_CODE_CELLS}"])
+
+
+def code_lines(chapter):
+    """No line of code is longer than the column is wide; book/ruff.toml knows the number."""
+    most = tomllib.loads((BOOK / "ruff.toml").read_text())["line-length"]
+    complaints = []
+    for i, cell in chapter.code_cells:
+        longest = max(map(len, cell.source.splitlines()), default=0)
+        if longest > most:
+            complaints.append(f"cell {i}: a line of {longest} characters; at most {most} fit the column")
+    return complaints
 
 
 def stripped(chapter):
@@ -448,7 +680,8 @@ def links(chapter):
             if not path.exists():
                 complaints.append(f"cell {i}: link to {target!r}: there is no such file")
             elif anchor and path.suffix in (".md", ".ipynb") and anchor not in anchors(path):
-                complaints.append(f"cell {i}: link to {target!r}: {path.name} has no anchor {anchor!r}")
+                needs = f' (a notebook needs <a id="{anchor}"></a>)' if path.suffix == ".ipynb" else ""
+                complaints.append(f"cell {i}: link to {target!r}: {path.name} has no anchor {anchor!r}{needs}")
     return complaints
 
 
@@ -458,11 +691,27 @@ def citations(chapter):
     complaints = []
     if not any(href.startswith("bibliography.md#") for href in cited):
         complaints.append("References links to no work in bibliography.md#key")
+    for item in re.findall(r"^- (.*(?:\n  .*)*)", chapter.text("References"), re.MULTILINE):
+        if not re.match(r"\[[^\]]+\]\(bibliography\.md#[\w-]+\)\W+\w+", item):
+            complaints.append(f"the reference {item[:60]!r} must link to bibliography.md#key and say what it shows")
     listed_keys = {href for href in cited if href.startswith("bibliography.md#")}
     for i, cell in chapter.markdown_cells:
         for href in (t.attrs["href"] for t in inline(cell.source, "link_open")):
             if href.startswith("bibliography.md#") and href not in listed_keys:
                 complaints.append(f"cell {i}: {href} is cited but not listed under References")
+    return complaints
+
+
+def sourced(chapter):
+    """Who says that a thing is often said names somebody who says it."""
+    complaints = []
+    for i, cell in chapter.markdown_cells:
+        for paragraph in re.split(r"\n\s*\n", cell.source):
+            said = re.search(
+                r"\b(often|commonly|usually|sometimes) (printed|claimed|said|read|written|stated)\b", paragraph
+            )
+            if said and not re.search(r"\]\((bibliography\.md#|https?:)", paragraph):
+                complaints.append(f"cell {i}: {said[0]!r} without a source; cite one, or call it a claim worth testing")
     return complaints
 
 
@@ -499,19 +748,23 @@ RULES = [
     listed,
     headings_in_order,
     metadata,
-    objectives,
     opening,
+    matrix,
     question_bank,
+    fresh_numbers,
     explained,
+    visible_results,
+    folding,
     key_points,
     exercises,
-    folding,
     alt_text,
     limits,
+    code_lines,
     stripped,
     plain_python,
     links,
     citations,
+    sourced,
     no_myst,
 ]
 

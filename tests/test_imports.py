@@ -185,6 +185,21 @@ def test_torch_is_loaded_by_the_torch_column_alone():
     )
 
 
+def test_what_teaching_needs_at_times_is_in_the_extra_that_its_messages_name():
+    needed = {
+        literal.value.partition(".")[0]
+        for file in (ROOT / "poolref" / "teaching").rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "need"
+        for literal in call.args
+        if isinstance(literal, ast.Constant)
+    }
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["teaching"]
+    distributions = {"sklearn": "scikit-learn", "skimage": "scikit-image", "yaml": "pyyaml", "IPython": "ipython"}
+    distributions |= {"traitlets": "ipywidgets"}  # brings it
+    assert needed and {distributions.get(name, name) for name in needed} - {"torch"} <= set(extra)
+
+
 def test_an_install_needs_numpy_alone():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert [re.split(r"[<>=!~; \[]", requirement)[0] for requirement in project["dependencies"]] == ["numpy"]

@@ -1,10 +1,10 @@
 """What the site does beyond Jupyter Book: light pages that fetch nothing from elsewhere, and a build that checks.
 
 - Notebooks run again when poolref or a question bank has changed, not only when their own text has.
-- A page that holds a live figure loads the kit, the figure's own script and their style sheet; one that holds a quiz
-  loads the module of that name from poolref/teaching/.
+- A page that holds a live figure loads the kit, the figure's own script and their style sheet. A quiz brings its own.
 - Formulas are MathML (formulas.py), pictures SVG in the page's colours (pictures.py), the index has a card for each
   chapter (chapters.py), the API's pages begin with their names (api.py); the icon font is cut to the icons in use.
+- Quizzes are kept out of search, and their lists of answers out of pages.
 - An image without alternative text is a warning, and so is a bibliography that is not what references.bib says;
   `make site` makes warnings errors.
 - Links to the repository are made from the environment variable POOLREF_REPOSITORY, or not at all.
@@ -54,7 +54,7 @@ def setup(app):
     app.connect("autodoc-process-docstring", escape_symbols, priority=400)
     app.connect("autodoc-skip-member", skip_twins)
     app.add_node(Unsearched, html=(lambda translator, node: translator.body.append(node["html"]), lambda *_: None))
-    app.connect("doctree-resolved", hide_answers_from_search)
+    app.connect("doctree-resolved", leave_out_answers)
     app.connect("html-page-context", finish_page, priority=900)
     app.connect("build-finished", finish_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -150,10 +150,14 @@ class Unsearched(nodes.General, nodes.Element):
     """HTML that the search index leaves out."""
 
 
-def hide_answers_from_search(app, doctree, docname):
-    """Leave quizzes, with their answers, and the states of live figures out of the search index."""
+def leave_out_answers(app, doctree, docname):
+    """Leave quizzes and the states of live figures out of the search index, and quizzes' lists of answers out of pages.
+
+    Those lists are for notebooks that are not trusted; on a page the feedback works without a script too.
+    """
     for node in list(doctree.findall(nodes.raw)):
         if re.search(r'data-poolref-|class="[^"]*\bpoolref-quiz\b', html := node.astext()):
+            html = re.sub(r'<details class="answers">.*?</details>', "", html, flags=re.DOTALL)
             node.replace_self(Unsearched(html=html))
 
 
@@ -171,12 +175,6 @@ def finish_page(app, pagename, templatename, context, doctree):
         app.add_css_file("poolref/live/kit.css")
         for script in ["kit", *figures]:
             app.add_js_file(f"poolref/live/{script}.js", loading_method="defer")
-    # quiz.js and its style sheet go where an output carries data-poolref-quiz.
-    for asset in sorted(TEACHING.glob("*")):
-        if f"data-poolref-{asset.stem}" in body and asset.suffix == ".js":
-            app.add_js_file(f"poolref/{asset.name}", type="module")
-        if f"data-poolref-{asset.stem}" in body and asset.suffix == ".css":
-            app.add_css_file(f"poolref/{asset.name}")
     # The summary's visible words are its name; this label would replace them.
     body = mend_tables(body.replace(' aria-label="Toggle hidden content"', ""))
     body = formulas.set_formulas(body, pagename)

@@ -1,7 +1,7 @@
 """What the notebooks of the course use: live figures, quizzes, exercise checks, and pictures.
 
 Nothing here needs torch, and nothing here loads matplotlib, anywidget or scikit-learn before it is used.  What is
-missing then is named: `pip install "poolref[teaching]"`.
+missing then is named, with the command that installs it.
 """
 
 from poolref.teaching import data, live, network

@@ -5,10 +5,13 @@ from functools import cache
 from html import escape
 from pathlib import Path
 
+FOLDER = Path(__file__).parent
+
 
 @cache
-def style():
-    css = (Path(__file__).parent / "cards.css").read_text(encoding="utf-8")
+def style(name):
+    """Return the style sheet `name`.css of this folder as a <style> element: an output has to bring its own."""
+    css = (FOLDER / f"{name}.css").read_text(encoding="utf-8")
     return "<style>" + re.sub(r"/\*.*?\*/|\s*\n\s*", "", css, flags=re.DOTALL) + "</style>"
 
 
@@ -22,7 +25,7 @@ def show(html, text):
     if get_ipython() is None:
         print(text)
     else:
-        display({"text/html": style() + html, "text/plain": text}, raw=True)
+        display({"text/html": html, "text/plain": text}, raw=True)
 
 
 def rich(text):

@@ -3,6 +3,8 @@
 from importlib import import_module
 from types import ModuleType
 
+INSTALL = 'python -m pip install -e ".[teaching]"'
+
 
 def need(module: str) -> ModuleType:
     """Import and return `module`; an ImportError that says how to install it if it is missing."""
@@ -10,4 +12,6 @@ def need(module: str) -> ModuleType:
         return import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        raise ImportError(f'poolref.teaching needs {package} here: pip install "poolref[teaching]"') from error
+        raise ImportError(
+            f"poolref.teaching needs {package} here. In the folder of the repository, run: {INSTALL}"
+        ) from error

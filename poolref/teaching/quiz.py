@@ -1,10 +1,11 @@
-"""Self-check questions: native radio buttons, with feedback on every option.
+"""Self-check questions: one at a time, with feedback on every option. Nobody is graded with them.
 
 A bank is a file of data, one for each chapter, in book/quizzes/:
 
     chapter: max-pooling
     preview:
       - id: all-negative
+        objective: by-hand           # an objective of this chapter that the variant asks again; may be left out
         question: What is the maximum of a window that holds only `-3` and `-1`?
         compute: max_pool([[-3, -1]], Window((1, 2)))
         options:
@@ -13,25 +14,29 @@ A bank is a file of data, one for each chapter, in book/quizzes/:
             feedback: The largest value, whatever its sign.
           - answer: "0"
             feedback: That would be true if padding or a ReLU put a zero there. Max pooling adds none.
+        variant:                     # the same idea with other numbers: what the review asks again
+          question: What is the maximum of a window that holds only `-8` and `-5`?
+          compute: ...
+          options: [...]
     review:
-      - id: ...
-        difficulty: medium
-        from: windows           # only if the question reaches back to an earlier chapter
-        ...
+      - id: flat-indices
+        objective: trace             # of this chapter, or of the one it reaches back to
+        kind: apply                  # recall, apply or explain
+        from: windows                # only if the question reaches back to an earlier chapter
+        question: ...
 
-`compute` is an expression over poolref whose value the right option must state, and no other option may; an option
-that is a number needs it. `holds` is an expression that must be true: it proves an answer made of words. `given` is
-shown as it stands, in a fixed-width font. The answers are in the page: nobody is graded with these questions.
+`given` is shown as it stands, in a fixed-width font. `compute` is an expression over poolref whose value the right
+option must state, and no other option may; `holds` is one that must be true. Tests evaluate both, and hold banks to
+the rules of the course; here it is only asked whether a bank can be shown.
 """
 
+import hashlib
 import json
-import math
 import re
+import secrets
+from functools import cache
 from html import escape
-from itertools import count
 from pathlib import Path
-
-import numpy as np
 
 from poolref.teaching import cards
 from poolref.teaching.extras import need
@@ -39,10 +44,18 @@ from poolref.teaching.extras import need
 REPOSITORY_BANKS = Path(__file__).parents[2] / "book" / "quizzes"
 INSTALLED_BANKS = Path(__file__).parent / "quizzes"
 
-QUESTION_KEYS = {"id", "question", "given", "compute", "holds", "difficulty", "from", "options"}
+KINDS = ("recall", "apply", "explain")
+REQUIRED = {
+    "preview": {"id", "question", "variant", "options"},
+    "variant": {"question", "options"},
+    "review": {"id", "question", "objective", "kind", "options"},
+}
+OPTIONAL = {
+    "preview": {"given", "compute", "holds", "objective"},
+    "variant": {"given", "compute", "holds"},
+    "review": {"given", "compute", "holds", "from"},
+}
 OPTION_KEYS = {"answer", "right", "feedback"}
-
-_shown = count(1)
 
 
 class QuizError(ValueError):
@@ -54,7 +67,7 @@ def quiz(chapter, part):
 
     Args:
         chapter: name of the chapter, such as "max-pooling".
-        part: "preview" (asked before reading) or "review" (asked after; shows the preview questions once more).
+        part: "preview" (asked before reading) or "review" (asked after; then variants of the preview questions).
 
     Raises:
         ValueError: `part` is neither, or there is no such bank, or the bank breaks a rule (QuizError).
@@ -113,20 +126,22 @@ def _complaints(bank, chapter):
 
 
 def _question_complaints(question, part):
+    accepted = REQUIRED[part] | OPTIONAL[part]
     if not isinstance(question, dict):
-        yield f"must be a mapping with the keys {sorted(QUESTION_KEYS)}, got {question!r}"
+        yield f"must be a mapping with the keys {sorted(accepted)}, got {question!r}"
         return
-    if unknown := question.keys() - QUESTION_KEYS:
-        yield f"unknown keys {sorted(unknown)}; accepted: {sorted(QUESTION_KEYS)}"
-    for key in ["id", "question", *sorted(question.keys() & {"given", "compute", "holds", "from"})]:
-        if not _is_text(question.get(key)):
-            yield f"{key} must be text, got {question.get(key)!r}"
-    if _is_text(question.get("id")) and not re.fullmatch(r"[a-z0-9-]+", question["id"]):
-        yield f"id must be made of a-z, 0-9 and '-', got {question['id']!r}"
-    if part == "review" and question.get("difficulty") != "medium":
-        yield f"difficulty must be 'medium' in a review question, got {question.get('difficulty')!r}"
-    if part == "preview" and question.keys() & {"difficulty", "from"}:
-        yield "difficulty and from belong to review questions"
+    if unknown := question.keys() - accepted:
+        yield f"unknown keys {sorted(unknown)}; accepted: {sorted(accepted)}"
+    for key in sorted((REQUIRED[part] | question.keys() & OPTIONAL[part]) - {"options", "variant"}):
+        value = question.get(key)
+        if not _is_text(value):
+            yield f"{key} must be text, got {value!r}"
+        elif key in ("id", "objective") and not re.fullmatch(r"[a-z0-9-]+", value):
+            yield f"{key} must be made of a-z, 0-9 and '-', got {value!r}"
+        elif key == "kind" and value not in KINDS:
+            yield f"kind must be one of {KINDS}, got {value!r}"
+    if "variant" in REQUIRED[part]:
+        yield from (f"variant: {complaint}" for complaint in _question_complaints(question.get("variant"), "variant"))
     options = question.get("options")
     if not isinstance(options, list) or not 2 <= len(options) <= 6:
         yield f"options must be a list of 2 to 6 options, got {options!r}"
@@ -140,8 +155,6 @@ def _question_complaints(question, part):
     answers = [str(option.get("answer")) for option in options]
     if len(set(answers)) != len(answers):
         yield f"two options have the same answer: {answers}"
-    if "compute" not in question and any(value_of(answer) is not None for answer in answers):
-        yield "an answer is a number, so the question needs 'compute', an expression that gives the right one"
 
 
 def _option_complaints(option):
@@ -154,6 +167,8 @@ def _option_complaints(option):
         yield f"answer must be text (put a number in quotes), got {option.get('answer')!r}"
     if not _is_text(option.get("feedback")):
         yield f"feedback is missing: say which idea, or which wrong idea, leads to {option.get('answer')!r}"
+    elif "$" in option["feedback"]:
+        yield f"feedback is not typeset: write its formulas in plain characters, got {option['feedback']!r}"
     if "right" in option and option["right"] is not True:
         yield f"right is either true or left out, got {option['right']!r}"
 
@@ -162,116 +177,77 @@ def _is_text(value):
     return isinstance(value, str) and bool(value.strip())
 
 
-# --------------------------------------------------------------------------------------------- checking the answers
-
-
-def value_of(answer):
-    """The number, or nested list of numbers, that an answer states; None if it is made of words.
-
-    "81,930" is one number, "3 × 2" a shape, "[[1, 2]]" an array, "−inf" and "NaN" are values.
-    """
-    plain = answer.strip().strip("`").replace("−", "-").replace("×", ",")
-    plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", plain)
-    plain = re.sub(r"\bnan\b", "NaN", re.sub(r"\binf\b", "Infinity", plain), flags=re.IGNORECASE)
-    try:
-        value = json.loads(plain if plain.startswith("[") or "," not in plain else f"[{plain}]")
-        return np.array(value, dtype=float) if type(value) in (int, float, list) else None
-    except (ValueError, TypeError):
-        return None
-
-
-def wrong_numbers(bank):
-    """Recompute every answer of a bank with poolref; return what disagrees, one line each."""
-    names = _names()
-    for part in ("preview", "review"):
-        for question in bank[part]:
-            where = f"{bank['chapter']}.yml: {part} question {question['id']}"
-            # The expressions are this repository's own data, read by a test: no reader's input comes here.
-            if "holds" in question and eval(question["holds"], names) is not True:
-                yield f"{where}: holds is not True: {question['holds']}"
-            if "compute" not in question:
-                continue
-            truth = np.squeeze(np.array(eval(question["compute"], names), dtype=float))
-            for option in question["options"]:
-                right, stated = option.get("right", False), value_of(option["answer"])
-                if right and stated is None:
-                    yield f"{where}: the right answer {option['answer']!r} states no number, but compute gives {truth}"
-                elif stated is not None and _agree(option["answer"], np.squeeze(stated), truth) != right:
-                    yield f"{where}: {option['answer']!r} is marked {right}, but compute gives {truth}"
-
-
-def _agree(answer, stated, truth):
-    decimals = max((len(d) for d in re.findall(r"\.(\d+)", answer)), default=0)
-    slack = 0.5000001 * 10.0**-decimals if decimals else 1e-9
-    return stated.shape == truth.shape and np.allclose(stated, truth, rtol=0, atol=slack, equal_nan=True)
-
-
-def _names():
-    import poolref.numpy
-    from poolref import definition, regions
-
-    names = {"np": np, "math": math}
-    for module in (definition, regions, poolref.numpy):
-        names |= {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
-    return names
-
-
 # ------------------------------------------------------------------------------------------------------- showing it
 
 
+def asked(bank, part):
+    """Return the questions of a part: "preview", "review", or "again", the variants of the preview questions."""
+    if part == "again":
+        return [{"id": f"{question['id']}-again", **question["variant"]} for question in bank["preview"]]
+    return bank[part]
+
+
 def html(bank, part):
-    """The questions of one part as HTML: it works without JavaScript, and says less to a screen reader without it."""
-    questions = _questions_html(bank[part])
+    """Return the questions of a part as HTML, with the style and the script that it needs.
+
+    Feedback stands in attributes, where neither a reader nor a search sees it. A notebook that is not trusted loses
+    its styles and its script, and disables the buttons; there the answers are in a list that has to be unfolded.
+    """
+    again = ""
     if part == "review":
-        again = _questions_html(bank["preview"])
-        questions += f'<details class="again"><summary>The preview questions once more</summary>{again}</details>'
-    # Feedback appears by CSS alone; the script only repeats it where a screen reader announces it.
-    announce = "this.querySelectorAll('output').forEach(o => o.textContent = ''); "
-    announce += "event.target.closest('fieldset').querySelector('output').textContent = "
-    announce += "event.target.closest('.option').querySelector('.feedback').textContent"
-    return f'<div class="poolref-card poolref-quiz" onchange="{announce}">{questions}</div>'
+        summary = "<summary>The preview again, with other numbers</summary>"
+        again = f'<details class="again">{summary}{_quiz_html(bank, "again")}</details>'
+    return cards.style("quiz") + _quiz_html(bank, part, again)
 
 
-def _questions_html(questions):
-    group = f"quiz-{next(_shown)}"
-    shown = "".join(_question_html(question, i, f"{group}-{i}") for i, question in enumerate(questions, 1))
-    right = [_right(question) for question in questions]
+def _quiz_html(bank, part, below=""):
+    token = f"quiz-{secrets.token_hex(4)}"  # two notebooks, or two outputs of one, may share a document
+    questions = asked(bank, part)
+    shown = "".join(
+        _question_html(question, number, f"{token}-{number}") for number, question in enumerate(questions, 1)
+    )
+    right = [next(option for option in question["options"] if option.get("right")) for question in questions]
     answers = "".join(f"<li><strong>{cards.rich(o['answer'])}</strong> {cards.rich(o['feedback'])}</li>" for o in right)
-    return f'{shown}<details class="answers"><summary>Show all answers</summary><ol>{answers}</ol></details>'
+    return (
+        f'<div class="poolref-quiz" id="{token}" data-chapter="{escape(bank["chapter"])}">{shown}'
+        f'<details class="answers"><summary>Answers</summary><ol>{answers}</ol></details>{below}</div>'
+        f'<script>({_script()})(document.getElementById("{token}"));</script>'
+    )
+
+
+@cache
+def _script():
+    source = (Path(__file__).parent / "quiz.js").read_text(encoding="utf-8")
+    return re.sub(r"^\s*//.*\n", "", source, flags=re.MULTILINE).strip().rstrip(";")
 
 
 def _question_html(question, number, name):
+    digest = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:8]
     given = f"<pre>{escape(question['given'].rstrip())}</pre>" if "given" in question else ""
-    back = (
-        f" <small>(reaches back to {escape(question['from'].replace('-', ' '))})</small>" if "from" in question else ""
-    )
+    back = f" <small>(from {escape(question['from'].replace('-', ' '))})</small>" if "from" in question else ""
     options = "".join(_option_html(option, name, f"{name}-{i}") for i, option in enumerate(question["options"], 1))
     return (
-        f"<fieldset><legend>{number}. {cards.rich(question['question'])}{back}</legend>"
-        f"{given}<div>{options}</div><output></output></fieldset>"
+        f'<fieldset data-question="{question["id"]}" data-hash="{digest}">'
+        f"<legend>{number}. {cards.rich(question['question'])}{back}</legend>"
+        f'{given}<div>{options}</div><p class="feedback"></p></fieldset>'
     )
 
 
 def _option_html(option, name, identity):
     right = option.get("right", False)
+    feedback = f"{'Right.' if right else 'Not this one.'} {' '.join(option['feedback'].split())}"
     # JupyterLab takes the arrow keys away from inputs that do not ask for them.
     return (
         f'<div class="option"><input type="radio" name="{name}" id="{identity}" data-lm-suppress-shortcuts="true">'
-        f'<label for="{identity}">{cards.rich(option["answer"])}</label>'
-        f'<div class="feedback{" right" if right else ""}">'
-        f"<strong>{'Right.' if right else 'Not this one.'}</strong> {cards.rich(option['feedback'])}</div></div>"
+        f'<label for="{identity}" data-feedback="{escape(feedback)}"{" data-right" if right else ""}>'
+        f"{cards.rich(option['answer'])}</label></div>"
     )
 
 
 def text(bank, part):
-    """The questions of one part as plain text, the answers at the end."""
-    lines, answers = [], []
+    """Return the questions of a part as plain text, without answers."""
+    lines = []
     for number, question in enumerate(bank[part], 1):
         lines += [f"{number}. {' '.join(question['question'].split())}", question.get("given", "").rstrip()]
         lines += [f"   {'abcdef'[i]}) {option['answer']}" for i, option in enumerate(question["options"])]
-        answers.append(f"{number}{'abcdef'[question['options'].index(_right(question))]}")
-    return "\n".join([line for line in lines if line] + ["Answers: " + ", ".join(answers)])
-
-
-def _right(question):
-    return next(option for option in question["options"] if option.get("right"))
+    return "\n".join(line for line in lines if line)

@@ -79,7 +79,7 @@ def html(verdict):
     table = "".join(f"<dt>{escape(name)}</dt><dd><pre>{escape(value)}</pre></dd>" for name, value in rows(verdict))
     below = "".join(f"<p><strong>{word}:</strong> {cards.rich(note)}</p>" for word, note in notes(verdict))
     return (
-        f'<div class="poolref-card"><div class="verdict {kind}" role="status">'
+        f'{cards.style("cards")}<div class="poolref-card"><div class="verdict {kind}" role="status">'
         f"<p><strong>{mark}</strong> {cards.rich(verdict.message)}</p>"
         + (f'<ul class="demands">{demands}</ul>' if demands else "")
         + (f"<dl>{table}</dl>" if table else "")

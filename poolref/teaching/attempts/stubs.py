@@ -17,7 +17,10 @@ def definition(function):
         return None
     if not module.body or not isinstance(module.body[0], ast.FunctionDef):
         return None
-    tree = module.body[0]
+    return without_docstring(module.body[0])
+
+
+def without_docstring(tree):
     if ast.get_docstring(tree) is not None:
         tree.body = tree.body[1:] or [ast.Pass()]
     return tree

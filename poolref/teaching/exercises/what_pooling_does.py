@@ -199,6 +199,8 @@ EXERCISES = [
                 of_blocks(lambda b: np.sqrt((b[0] ** 2).sum())),
                 of_blocks(lambda b: np.sqrt((b[:, 0] ** 2).sum())),
                 of_blocks(lambda b: np.sqrt(b[0, 0] ** 2 + b[1, 1] ** 2)),
+                of_blocks(lambda b: b[0, 0]),
+                of_blocks(lambda b: abs(b[0, 0])),
             ),
             "This is the sum of each block.": of_blocks(np.sum),
             "This is the mean of each block.": of_blocks(np.mean),

@@ -221,6 +221,19 @@ def test_an_idea_is_shown_with_an_input_on_which_it_goes_wrong():
     assert verdict.idea == "A maximum does not start from 0." and verdict.inputs["x"] == [-1.0]
 
 
+def test_no_idea_explains_a_right_answer():
+    def spoils(x):
+        top = max(x) if len(x) < 3 else 77.0
+        x.append(0)
+        return top
+
+    def returns_a_list(x):
+        return [max(x)]
+
+    assert judge(LARGEST, spoils).idea is None, "its answers are those of an idea where that is right"
+    assert judge(LARGEST, returns_a_list).idea is None
+
+
 def test_without_an_idea_the_reader_learns_what_the_failing_inputs_share():
     verdict = judge(LARGEST, lambda x: max(x) if len(x) < 2 else 77.0)
     assert verdict.idea is None
@@ -471,6 +484,14 @@ def test_a_design_shows_what_is_met_and_what_is_not():
     assert html(verdict).count('<li class="met">') == 4 and html(verdict).count('<li class="missed">') == 1
     for nothing in (None, ...):
         assert judge(EXERCISES["windows/stack"], nothing).status == "not attempted"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(np.int64(3), "3"), (np.float64(0.5), "0.5"), (max, "max"), (np.array([1.0, 2.5]), "[1. , 2.5]")],
+)
+def test_numbers_are_shown_plain(value, shown):
+    assert judging.formatted(value) == shown
 
 
 def test_check_displays_and_solves_does_not(capsys):

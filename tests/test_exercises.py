@@ -8,7 +8,7 @@ import pytest
 from wrong_answers import RIGHT, WRONG
 
 from poolref.teaching.attempts.exercise import KINDS, Design
-from poolref.teaching.attempts.judging import complaint_about, inputs_of, judge, solved
+from poolref.teaching.attempts.judging import alike, complaint_about, inputs_of, judge, solved
 from poolref.teaching.attempts.running import Here
 from poolref.teaching.attempts.shrinking import size
 from poolref.teaching.exercises import EXERCISES
@@ -69,6 +69,10 @@ def test_wrong_answers_are_caught_and_get_the_right_idea(name, bug):
     verdict = judge(exercise, attempt, Here)
     assert verdict.status in ("wrong", "crashed") and verdict.message, verdict
     assert (verdict.idea is None) if idea is None else (idea in (verdict.idea or "")), verdict
+    if verdict.idea and name in FUNCTIONS:  # the input that is shown goes wrong by this idea
+        shown = tuple(verdict.inputs.values())
+        mistakes = [mistake for words, mistake in exercise.mistakes if words == verdict.idea]
+        assert any(alike(Here(attempt)(shown), Here(mistake)(shown)) for mistake in mistakes), verdict
     if name in FUNCTIONS:  # the counterexample has no more cells than any input tried that fails like this
         for input in inputs_of(exercise):
             if cells(exercise, input.arguments) < cells(exercise, verdict.inputs.values()):

@@ -235,6 +235,8 @@ def described(value):
 def formatted(value):
     if isinstance(value, np.ndarray):
         return np.array2string(value, separator=", ", precision=6, suppress_small=True)
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float):
         return f"{value:.6g}"
     return getattr(value, "__name__", None) or repr(value)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -237,7 +238,9 @@ def test_no_idea_explains_a_right_answer():
 def test_without_an_idea_the_reader_learns_what_the_failing_inputs_share():
     verdict = judge(LARGEST, lambda x: max(x) if len(x) < 2 else 77.0)
     assert verdict.idea is None
-    assert verdict.where == "It fails on 4 of the 6 inputs that were tried. Each of them has two numbers or more."
+    assert verdict.where == "It fails on 4 of 6 inputs. Each of them has two numbers or more."
+    mostly = judge(LARGEST, lambda x: 77.0 if min(x) < 0 or len(x) > 2 else max(x))
+    assert mostly.where == "It fails on 2 of 2 inputs with a negative number, and on 1 of 4 others."
     assert judge(LARGEST, lambda x: 77.0).where is None, "nothing tells failing inputs apart if all fail"
 
 
@@ -246,6 +249,7 @@ def test_without_an_idea_the_reader_learns_what_the_failing_inputs_share():
     [
         (lambda x: None, "wrong", "is the `return` missing?"),
         (lambda x: (v for v in x), "wrong", "It returned a generator"),
+        (lambda x: set(x), "wrong", "It returned a set; a number, or a list or an array of numbers"),
         (lambda x: "4", "wrong", "It returned a str"),
         (lambda x: {"a": 1}, "wrong", "It returned a dict"),
         (lambda x: [[1], [1, 2]], "wrong", "lists of different lengths"),
@@ -371,13 +375,52 @@ def test_nothing_is_left_running():
         os.kill(process_id, 0)
 
 
-def test_an_orphan_ends_by_itself(monkeypatch):
-    """When the kernel dies during an endless call, nobody stops the process; it does so itself."""
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone ends a process with its parent")
+def test_the_process_ends_with_its_kernel(tmp_path):
+    """The kernel is killed during an endless call, so that nobody is left to stop it or to close the pipe."""
+    note, program = (
+        tmp_path / "process id",
+        """
+import itertools, os, pathlib, sys
+from poolref.teaching.attempts import running
+running.SECONDS = 600
+note = pathlib.Path(sys.argv[1])
+def attempt(x):
+    note.write_text(str(os.getpid()))
+    return sum(itertools.repeat(0))
+with running.Process(attempt) as call:
+    call(([1.0],))
+""",
+    )
+
+    def wait_for(happened):
+        deadline = time.monotonic() + 50
+        while not happened() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return happened()
+
+    def is_over():
+        with contextlib.suppress(FileNotFoundError):
+            return Path(f"/proc/{id}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        return True
+
+    kernel = subprocess.Popen([sys.executable, "-c", program, str(note)])
+    assert wait_for(lambda: note.exists() and note.read_text())
+    id = int(note.read_text())
+    assert not is_over()
+    kernel.kill()
+    kernel.wait()
+    assert wait_for(is_over)
+
+
+@pytest.mark.parametrize("attempt", [lambda x: sum(itertools.repeat(0)), max], ids=["busy", "idle"])
+def test_an_orphan_ends_by_itself(attempt):
+    """Where no signal comes and the pipe stays open, the process still does not outlive its clock."""
     import cloudpickle
 
     source = running.WORKER.read_text().replace("ORPHANED = 60.0", "ORPHANED = 1.0")
     worker = subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    for data in (sys.path, lambda x: sum(itertools.repeat(0)), ([1.0],)):
+    for data in (sys.path, attempt, ([1.0],)):
         running.worker.send(worker.stdin, cloudpickle.dumps(data))
     assert worker.wait(timeout=60) != 0
     worker.stdin.close()

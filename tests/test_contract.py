@@ -80,7 +80,7 @@ def valid_cells():
         "figure": new_code_cell(
             'fig, ax = plt.subplots()\nshow(fig, alt="A window of four cells.", caption="A window.")'
         ),
-        "explorer": new_code_cell('explorer("max")'),
+        "explorer": new_code_cell('live.explorer("max")'),
         "tasks": new_code_cell('try_this("explorer", [("Touch it.", {}, "It lights up.")])', metadata=UNSEEN),
         "implement": new_markdown_cell("## Implement"),
         "own": new_code_cell("def my_max_pool(x):\n    return x"),
@@ -349,6 +349,7 @@ BROKEN = [
     ),
     # what a section must hold
     ("explained", drops("explorer"), "Explain shows no live figure"),
+    ("explained", says("explorer", "np.stack(maps)"), "Explain shows no live figure"),
     ("explained", drops("tasks"), "Explain has no try_this()"),
     ("explained", says("own", "1 + 1"), "Implement defines no function"),
     ("explained", adds("own", "\n\n\nshow_source(max_pool)"), "Implement shows source"),

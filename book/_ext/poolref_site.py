@@ -111,10 +111,10 @@ def link_repository(app, config):
 
 
 def copy_assets(app):
-    """Put the scripts and style sheets of poolref.teaching among the site's own files."""
+    """Put the style sheets of poolref.teaching and the scripts of its live figures among the site's own files."""
     static = Path(app.outdir) / "_static"
     (static / "poolref").mkdir(parents=True, exist_ok=True)
-    for asset in [*TEACHING.glob("*.js"), *TEACHING.glob("*.css")]:
+    for asset in TEACHING.glob("*.css"):
         shutil.copy(asset, static / "poolref")
     (static / "poolref" / "live").mkdir(exist_ok=True)
     scripts = {"kit.js": bundle.kit(), "kit.css": bundle.style()}

@@ -37,6 +37,12 @@ def max_edge(x, k, s, p):
     return max_loop(np.pad(x, p, mode="edge"), k, s, 0)
 
 
+def max_counted(x, k, s, p, count):
+    x = np.pad(x, p, constant_values=-np.inf)
+    rows, columns = (range(count(n)) for n in x.shape)
+    return [[x[i * s : i * s + k, j * s : j * s + k].max() for j in columns] for i in rows]
+
+
 def greater_than(window):
     best = -np.inf
     for value in window.flat:
@@ -90,6 +96,26 @@ FORWARD = {
         lambda x, k, s, p: max_loop(x, k, s, p, corner=lambda i, j, k, s, p: (i, j)),
         "begins at row i·stride",
     ),
+    "as wide as the stride": (
+        lambda x, k, s, p: max_loop(x, k, s, p, reduce=lambda w: w[:s, :s].max()),
+        "takes `stride` of them",
+    ),
+    "one row and column short": (
+        lambda x, k, s, p: max_loop(x, k, s, p, reduce=lambda w: w[:-1, :-1].max() if k > 1 else w.max()),
+        "leaves out the last",
+    ),
+    "i and j exchanged": (
+        lambda x, k, s, p: max_loop(x, k, s, p, corner=lambda i, j, k, s, p: (j * s, i * s)),
+        "goes with the top of a window",
+    ),
+    "n // stride windows": (lambda x, k, s, p: max_counted(x, k, s, p, lambda n: n // s), "a window takes room"),
+    "rounded up": (lambda x, k, s, p: max_counted(x, k, s, p, lambda n: -(-(n - k) // s) + 1), "round down"),
+    "NaN made 0": (lambda x, k, s, p: max_loop(np.nan_to_num(x), k, s, p), "A NaN in a window is its maximum"),
+    "padded with the maximum": (
+        lambda x, k, s, p: max_loop(x, k, s, p, fill=np.nanmax(x)),
+        "Any other number, however low",
+    ),
+    "whole numbers": (lambda x, k, s, p: np.nan_to_num(max_loop(x, k, s, p)).astype(int), "array of whole numbers"),
     "moves by the kernel": (
         lambda x, k, s, p: max_loop(x, k, k, p),
         "not by `kernel_size`",
@@ -242,7 +268,12 @@ BACKWARD = {
     "all zeros": (lambda g, x, k, s: np.zeros(x.shape), "All zeros"),
     "times the maximum": (lambda g, x, k, s: tie_loop(g, x, k, s) * x, "does not depend on the maximum"),
     "smallest": (lambda g, x, k, s: tie_loop(g, -x, k, s), "This is the smallest"),
-    "as it came": (lambda g, x, k, s: g, "as it came"),
+    "as it came": (lambda g, x, k, s: g, "has the shape of x"),
+    "every cell, times its value": (lambda *a: spread(*a, lambda g, w: g * w), "This gives one to every cell"),
+    "all to the map's maximum": (
+        lambda g, x, k, s: np.bincount([x.argmax()] * g.size, g.ravel(), x.size).reshape(x.shape),
+        "the maximum of the whole map",
+    ),
     "maximum of the map": (lambda *a: tied(*a, top=np.max), "the maximum of the whole map"),
     "last window missing": (lambda g, x, k, s: tie_loop(g[:-1, :-1], x, k, s), "go through every output"),
     "largest magnitude": (lambda g, x, k, s: tie_loop(g, abs(x), k, s), "not their sizes"),

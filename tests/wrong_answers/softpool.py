@@ -67,7 +67,19 @@ FORWARD = {
     "one maximum for the map": (minus_map, "One maximum for the whole map"),
     "the window's mean": (lambda *a: soft_loop(*a, weigh=lambda w: np.exp(w - w.mean())), "not its mean"),
     "the window's minimum": (lambda *a: soft_loop(*a, weigh=lambda w: np.exp(w - w.min())), "With the minimum"),
-    "divided by the maximum": (lambda *a: soft_loop(*a, weigh=lambda w: np.exp(w / w.max())), "Dividing by"),
+    "minus 1000": (lambda *a: soft_loop(*a, weigh=lambda w: np.exp(w - 1000)), "A fixed number"),
+    "divided by 1000": (lambda *a: soft_loop(*a, weigh=lambda w: np.exp(w / 1000)), "Dividing changes the weights"),
+    "the maximum, if it is large": (
+        lambda *a: soft_loop(*a, finish=lambda e, w: w.max() if w.max() > 700 else naive(w)),
+        "not simply the maximum",
+    ),
+    "maximum of each column": (lambda *a: soft_loop(*a, weigh=lambda w: np.exp(w - w.max(axis=0))), "rows or columns"),
+    "sum of each column": (
+        lambda *a: soft_loop(*a, finish=lambda e, w: (e / e.sum(axis=0) * w).sum()),
+        "rows or columns",
+    ),
+    "powers of 2": (lambda *a: soft_loop(*a, weigh=lambda w: 2 ** (w - w.max())), "powers of e"),
+    "divided by the maximum": (lambda *a: soft_loop(*a, weigh=lambda w: np.exp(w / w.max())), "Dividing changes"),
     "sign turned": (lambda *a: soft_loop(*a, weigh=lambda w: np.exp(w.min() - w)), "The sign is turned"),
     "unchanged in other words": (lambda *a: soft_loop(*a, weigh=np.exp), "what it gave before"),
     "whole map": (over_the_map, "not over the whole map"),
@@ -153,6 +165,11 @@ BACKWARD = {
     "w·x": (lambda *a: soft_back(*a, local=lambda w, x, y: w * x), "a part of the output"),
     "1 + x − y": (lambda *a: soft_back(*a, local=lambda w, x, y: 1 + x - y), "The factor w is missing"),
     "ones": (lambda *a: soft_back(*a, ones=True), "Multiply by `grad_output`"),
+    "moves by 1": (lambda g, x, k, s: soft_back(g, x, k, 1), "begins at row i·stride"),
+    "exponentials for weights": (
+        lambda *a: soft_back(*a, local=lambda w, x, y: np.exp(x) * (1 + x - y)),
+        "The factor is the weight",
+    ),
     "mean": (lambda *a: soft_back(*a, local=lambda w, x, y: np.full(x.shape, 1 / x.size)), "backward of the mean"),
     "maximum": (
         lambda *a: soft_back(*a, local=lambda w, x, y: np.eye(1, x.size, x.argmax()).reshape(x.shape)),
@@ -229,7 +246,17 @@ TEMPERATURE = {
     "clipped β": (lambda v, b: beta_plain(v, max(-100.0, min(100.0, b))), "A large beta is not an infinite one"),
     "clipped exponents": (
         lambda v, b: beta_plain(v, b, weigh=lambda x, b: np.exp(np.clip(b * x, -700, 700))),
-        None,
+        "Clipping treats",
+    ),
+    "NaN replaced by the maximum": (
+        lambda v, b: (lambda y: max(v) if np.isnan(y) else y)(
+            beta_plain(v, b, weigh=lambda x, b: np.exp(b * x), limits=False)
+        ),
+        "Where the formula gives NaN",
+    ),
+    "x to the power of β": (
+        lambda v, b: beta_plain(v, b, weigh=lambda x, b: abs(x) ** b),
+        "raises x itself to a power",
     ),
     "maximum at −inf": (lambda v, b: max(v) if math.isinf(b) else beta_plain(v, b), "At −inf all weight"),
     "limits swapped": (

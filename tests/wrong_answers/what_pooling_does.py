@@ -50,6 +50,15 @@ TWO_BY_TWO = {
     "one row": (lambda x: l2_loop(x, rows=1), "All four count"),
     "one column": (lambda x: l2_loop(x, columns=1), "All four count"),
     "the mean": (lambda x: l2_loop(x, np.mean), "the mean of each block"),
+    "the smallest": (lambda x: l2_loop(x, np.min), "the smallest value"),
+    "subsampling": (lambda x: x[::2, ::2], "All four count"),
+    "rows first, then the largest": (
+        lambda x: l2_loop(x, lambda b: max(math.hypot(*row) for row in b)),
+        "rows or columns one by one",
+    ),
+    "third powers": (lambda x: l2_loop(x, lambda b: np.cbrt((abs(b) ** 3).sum())), "The exponents are 2"),
+    "root of the largest": (lambda x: l2_loop(x, lambda b: np.sqrt(b.max())), "root of the largest"),
+    "standard deviation": (lambda x: l2_loop(x, np.std), "Nothing is subtracted"),
     "the sum": (lambda x: l2_loop(x, np.sum), "the sum of each block"),
     "unchanged in other words": (lambda x: l2_loop(x, np.max), "what it gave before"),
     "step 1": (lambda x: l2_loop(x, step=1), None),
@@ -195,13 +204,21 @@ MEAN_BACKWARD = {
     "all zeros": (lambda g, x, k, s: np.zeros(x.shape), "All zeros"),
     "columns for rows": (
         lambda *a: mean_backward_loop(*a, corner=lambda i, j, k, s: (j * s, i * s)),
-        None,
+        "goes with the top of a window",
+    ),
+    "divides by the stride": (
+        lambda g, x, k, s: mean_backward_loop(g, x, k, s, lambda v, w, k: v / s**2),
+        "The divisor is the number of cells in a window",
+    ),
+    "the mean's share to the largest": (
+        lambda g, x, k, s: to_the_largest(g, x, k, s) / k**2,
+        "backward of the maximum",
     ),
     "last window missing": (
         lambda g, x, k, s: mean_backward_loop(g[:-1, :-1], x, k, s),
         "The last windows are left out",
     ),
-    "np.kron": (lambda g, x, k, s: np.kron(g, np.ones((k, k)) / k**2), None),
+    "np.kron": (lambda g, x, k, s: np.kron(g, np.ones((k, k)) / k**2), "side by side"),
     "to the largest, split": (to_the_largest, "backward of the maximum"),
     "adds into its argument": (lambda g, x, k, s: x.__iadd__(mean_backward_loop(g, x, k, s)), None),
 }

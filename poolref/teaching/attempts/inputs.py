@@ -41,13 +41,3 @@ def with_gradient(output_shape):
         return fill(np.arange(1, np.prod(shape) + 1), shape), x, *window
 
     return arguments
-
-
-def each_window(x, kernel_size, stride, reduce):
-    """Return `reduce` of every window of a map; it is called with (kernel_size, kernel_size) arrays, row by row."""
-    rows, columns = ((n - kernel_size) // stride + 1 for n in x.shape)
-    y = np.empty((rows, columns))
-    for i, j in np.ndindex(rows, columns):
-        top, left = i * stride, j * stride
-        y[i, j] = reduce(x[top : top + kernel_size, left : left + kernel_size])
-    return y

@@ -16,6 +16,7 @@ from poolref.teaching.attempts.worker import Other
 ALL_SECONDS = 30.0  # for all inputs of an exercise together
 SAMPLE = 40  # inputs on which an idea is compared with an attempt: failing ones, and as many others
 ALIKE = 0.6  # how much of what either gets wrong an idea must get wrong just as the attempt does
+CONTRAST = 0.4  # by how much more often an attempt must fail under a circumstance than otherwise
 STOPPED = ("endless", "ended")  # no second look is taken at these
 RIGHT_BUT = "The answer is right, but "
 
@@ -216,10 +217,11 @@ def difference(returned, expected):
     whole = expected.dtype.kind in "iu" and expected.size > 0
     if value.dtype.kind not in "iuf":
         what = described(returned) if value.dtype.kind in "OU" else f"values of type {value.dtype}"
-        return f"It returned {what}; the answer is made of numbers."
+        return f"It returned {what}; a number, or a list or an array of numbers is asked for."
     if value.shape != expected.shape:
         return f"The answer has shape {value.shape}; the expected shape is {expected.shape}."
-    if not np.allclose(value, expected, rtol=1e-6, atol=1e-7, equal_nan=True):
+    digits = 1e-7 if value.dtype.itemsize >= 8 or value.dtype.kind != "f" else 1e-5
+    if not np.allclose(value, expected, rtol=digits, atol=digits, equal_nan=True):
         return "The answer has wrong values on this input."
     if whole and value.dtype.kind == "f":
         return f"{RIGHT_BUT}it is made of floats. Whole numbers are asked for: `//` divides without a remainder."
@@ -306,13 +308,19 @@ def smallest(exercise, call, failing, status, mistake):
 
 
 def shared_circumstance(exercise, failing, passing):
-    """Return what all failing inputs have and few others, in words; None if nothing tells them apart."""
-    inputs, found, fewest = inputs_of(exercise), None, len(passing)
+    """Return under which circumstance an attempt fails more often than not, in words; None if none tells it apart."""
+    inputs, found, most = inputs_of(exercise), None, CONTRAST
     for words, has in exercise.circumstances.items():
-        others = sum(bool(has(*inputs[number].arguments)) for number in passing)
-        if others < fewest and all(has(*inputs[number].arguments) for number in failing):
-            found, fewest = words, others
-    if found is None:
-        return None
-    tried = f"It fails on {len(failing)} of the {len(failing) + len(passing)} inputs that were tried."
-    return f"{tried} Each of them has {found}."
+        fails, works = ([bool(has(*inputs[number].arguments)) for number in some] for some in (failing, passing))
+        here, elsewhere = (fails + works).count(True), (fails + works).count(False)
+        if not here or not elsewhere:
+            continue
+        contrast = fails.count(True) / here - fails.count(False) / elsewhere
+        if contrast > most:
+            found, most = f"It fails on {len(fails)} of {here + elsewhere} inputs. Each of them has {words}.", contrast
+            if not all(fails):
+                found = (
+                    f"It fails on {fails.count(True)} of {here} inputs with {words}, and on {fails.count(False)} of "
+                )
+                found += f"{elsewhere} others."
+    return found

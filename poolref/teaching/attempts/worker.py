@@ -8,6 +8,7 @@ do anything. `running.py` is the other side.
 import base64
 import contextlib
 import copy
+import ctypes
 import faulthandler
 import io
 import json
@@ -21,9 +22,10 @@ import warnings
 
 import numpy as np
 
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>: the signal that this process gets when its parent dies
 MOST_PRINTED = 2000  # characters of what one call prints
 MOST_RETURNED = 1_000_000  # cells, or entries of lists
-ORPHANED = 60.0  # seconds after which a call ends this process, should nobody else do it
+ORPHANED = 60.0  # seconds without a request after which this process ends, should nobody else end it
 
 
 # ------------------------------------------------------------------------------------------------------- one call
@@ -150,11 +152,23 @@ def receive(stream, most=1 << 62):
     return data if len(data) == length else None
 
 
+def end_with_parent(nowhere):
+    """End this process when the one that started it is gone: on Linux at once, everywhere ORPHANED seconds later.
+
+    The clock is never stopped, only set anew by each request. Both work while an endless loop in C holds the
+    interpreter, while the attempt is still being loaded, and where another process has kept the pipe open.
+    """
+    faulthandler.dump_traceback_later(ORPHANED, exit=True, file=nowhere)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main():
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):  # for what is read and written beside sys.stdin and sys.stdout
         os.dup2(nowhere, stream)
+    end_with_parent(nowhere)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # stopping a cell is the other side's business
 
     def reply(data):
@@ -168,12 +182,12 @@ def main():
     reply({"kind": "ready"})
     while (request := receive(requests)) is not None:
         arguments = pickle.loads(request)
-        # Works even while an endless loop in C holds the interpreter, and after the other side is gone.
         faulthandler.dump_traceback_later(ORPHANED, exit=True, file=nowhere)
-        outcome = answer(attempt, arguments, lambda text: reply({"printed": text}))
-        faulthandler.cancel_dump_traceback_later()
-        reply(outcome)
+        reply(answer(attempt, arguments, lambda text: reply({"printed": text})))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        os._exit(0)  # without waiting for threads that an attempt has left behind

@@ -7,7 +7,8 @@ import numpy as np
 from poolref.numpy import avg_pool, avg_pool_backward, max_pool, max_pool_backward, min_pool, sum_pool_backward
 from poolref.regions import Window
 from poolref.teaching.attempts.exercise import Demand, Design, Exercise
-from poolref.teaching.attempts.inputs import each_window, maps, with_gradient
+from poolref.teaching.attempts.inputs import maps, with_gradient
+from poolref.teaching.attempts.loops import backward_ideas, each_window, forward_ideas, into_windows
 
 WINDOWS = [(2, 2), (1, 1), (2, 1), (3, 1), (3, 2), (1, 2), (2, 3)]
 PADDED = [(2, 2, 0), (1, 1, 0), (2, 1, 0), (3, 2, 0), (2, 2, 1), (3, 1, 1), (3, 2, 1), (2, 1, 1), (2, 3, 1)]
@@ -48,21 +49,11 @@ def padded_on(sides):
 
 
 def by_window(reduce, fill=-np.inf):
-    return lambda x, k, s, p: each_window(np.pad(x, p, constant_values=fill), k, s, reduce)
+    return lambda x, k, s, p, **how: each_window(np.pad(x, p, constant_values=fill), k, s, reduce, **how)
 
 
 def without_nan(x, k, s, p):
-    lowest = np.where(np.isnan(x), -np.inf, x)
-    return max_pool(lowest, Window(k, s, p))
-
-
-def moved(x, k, s, p, corner):
-    """A forward of the right size whose window (i, j) begins at row and column `corner(i)`, `corner(j)` when padded."""
-    padded, (height, width) = np.pad(x, p, constant_values=-np.inf), Window(k, s, p).output_shape(x.shape)
-    y = np.empty((height, width))
-    for i, j in np.ndindex(y.shape):
-        y[i, j] = padded[corner(i) : corner(i) + k, corner(j) : corner(j) + k].max()
-    return y
+    return max_pool(np.where(np.isnan(x), -np.inf, x), Window(k, s, p))
 
 
 # --- indices: faded -------------------------------------------------------------------------------------------------
@@ -84,6 +75,16 @@ def max_indices_with_gaps(x, kernel_size, stride):
         column = left + place % ...
         indices[i, j] = row * ... + column
     return indices
+
+
+def indices_by(find):
+    """Index by index: `find` a place in a window, taken for the number that the cell there has in the map."""
+
+    def loop(x, k, s, **how):
+        numbers = np.arange(x.size).reshape(x.shape)
+        return each_window(numbers, k, s, lambda n: n.flat[find(x.ravel()[n].ravel())], **how).astype(int)
+
+    return loop
 
 
 def last_indices(x, k, s):
@@ -136,18 +137,10 @@ def scattered(g, x, indices, add=True):
     return gradient.reshape(x.shape)
 
 
-def moved_by(step):
-    """A backward whose window (i, j) begins at row i·step(k, s) and column j·step(k, s)."""
-
-    def backward(g, x, k, s):
-        gradient = np.zeros(x.shape)
-        for i, j in np.ndindex(g.shape):
-            top, left = i * step(k, s), j * step(k, s)
-            a, b = np.divmod(np.argmax(x[top : top + k, left : left + k]), k)
-            gradient[top + a, left + b] += g[i, j]
-        return gradient
-
-    return backward
+def to_first_maximum(g, window):
+    part = np.zeros(window.shape)
+    part.flat[np.argmax(window)] = g
+    return part
 
 
 def in_place_of_window(g, x, k, s):
@@ -242,6 +235,8 @@ EXERCISES = [
                 padded_with(-9999),
                 padded_with(-1e9),
                 padded_with(np.finfo(float).min),
+                lambda x, k, s, p: padded_with(np.nanmax(x))(x, k, s, p),
+                lambda x, k, s, p: padded_with(x.max())(x, k, s, p),
             ),
             "Padding of +inf wins in every window that has some. It is −inf.": padded_with(np.inf),
             "NaN as padding is the maximum of every window that has some. It is −inf.": padded_with(np.nan),
@@ -254,7 +249,11 @@ EXERCISES = [
                 lambda x, k, s, p: padded_with(x.min())(x, k, s, p),
                 lambda x, k, s, p: padded_with(x.min() - 1)(x, k, s, p),
             ),
-            "A NaN in a window is its maximum: `nanmax`, `fmax` and comparisons with `>` drop it.": without_nan,
+            "A NaN in a window is its maximum: `nanmax`, `fmax` and comparisons with `>` drop it.": (
+                without_nan,
+                lambda x, k, s, p: max_pool_2d(np.nan_to_num(x), k, s, p),
+                lambda x, k, s, p: max_pool_2d(np.where(np.isnan(x), 0, x), k, s, p),
+            ),
             "Python's `max` compares with `>`: a NaN stays only if it comes first. `np.max` passes it on.": (
                 by_window(lambda w: max(w.ravel().tolist())),
                 by_window(lambda w: max(max(row) for row in w.tolist())),
@@ -263,13 +262,9 @@ EXERCISES = [
                 lambda x, k, s, p: np.maximum(max_pool_2d(x, k, s, p), 0),
                 lambda x, k, s, p: np.fmax(max_pool_2d(x, k, s, p), 0),
             ),
-            "Window (i, j) begins at row i·stride and column j·stride.": (
-                lambda x, k, s, p: moved(x, k, s, p, lambda i: i),
-                lambda x, k, s, p: max_pool_2d(x, k, 1, p),
-            ),
-            "The window moves by `stride`, not by `kernel_size`.": lambda x, k, s, p: max_pool_2d(x, k, k, p),
+            **forward_ideas(by_window(np.max)),
             "The padded map begins at −padding already. Subtracting the padding again shifts the windows.": (
-                lambda x, k, s, p: moved(x, k, s, p, lambda i: i * s - p)
+                lambda x, k, s, p: by_window(np.max)(x, k, s, p, corner=lambda i, k, s: i * s - p)
             ),
             "−5 is farther from 0 than 3, and smaller. The maximum compares values, not their sizes.": (
                 by_window(lambda w: w.flat[np.argmax(abs(w))], fill=0),
@@ -294,9 +289,8 @@ EXERCISES = [
             "The padded map is larger, so there are more windows: count them on the padded map.": (
                 lambda x, k, s, p: max_pool_2d(x, k, s, p)[: (x.shape[0] - k) // s + 1, : (x.shape[1] - k) // s + 1]
             ),
-            "Rows and columns are swapped.": lambda x, k, s, p: max_pool_2d(x, k, s, p).T,
-            "The last window is missing: there are (n + 2·padding − kernel_size) // stride + 1 of them.": (
-                lambda x, k, s, p: max_pool_2d(x, k, s, p)[:-1, :-1]
+            "An array of whole numbers holds no NaN and no −inf: begin with an array of floats.": (
+                lambda x, k, s, p: np.nan_to_num(max_pool_2d(x, k, s, p)).astype(int)
             ),
         },
         circumstances={
@@ -360,8 +354,7 @@ EXERCISES = [
             ),
             "This is the index of the minimum.": lambda x, k, s: max_indices(-x, k, s),
             "Cells are counted from 0, not from 1.": lambda x, k, s: max_indices(x, k, s) + 1,
-            "The window moves by `stride`, not by `kernel_size`.": lambda x, k, s: max_indices(x, k, k),
-            "The window moves by `stride`, not by 1.": lambda x, k, s: max_indices(x, k, 1),
+            **forward_ideas(indices_by(np.argmax)),
         },
         circumstances={
             "more than one window": lambda x, k, s: max_indices(x, k, s).size > 1,
@@ -392,13 +385,10 @@ EXERCISES = [
             "First means first row by row. This goes column by column.": (
                 lambda g, x, k, s: scattered(g, x, transposed_indices(x, k, s))
             ),
+            **backward_ideas(lambda g, x, k, s, **how: into_windows(g, x, k, s, to_first_maximum, **how)),
             "Windows overlap, and a cell may win in several of them: add, do not overwrite.": (
                 lambda g, x, k, s: scattered(g, x, max_indices(x, k, s), add=False),
                 lambda g, x, k, s: scattered(g, x, last_indices(x, k, s), add=False),
-            ),
-            "The window of output (i, j) begins at row i·stride and column j·stride.": (
-                moved_by(lambda k, s: 1),
-                moved_by(lambda k, s: k),
             ),
             "`argmax` finds a place in the window. Add the window's own row and column.": in_place_of_window,
             "The gradient goes to the arg-max, whatever its sign. Cells above zero matter to ReLU.": (
@@ -414,12 +404,11 @@ EXERCISES = [
             "Every cell that took part gets a gradient here. Only the maximum does.": (
                 lambda g, x, k, s: sum_pool_backward(g, x, Window(k, s))
             ),
-            "Multiply by `grad_output`: a cell gets what came back, not 1.": (
-                lambda g, x, k, s: max_pool_2d_backward(np.ones_like(g), x, k, s)
-            ),
-            "All zeros is no gradient: something must come back.": lambda g, x, k, s: np.zeros_like(x),
             "The gradient goes to the maximum, but its size does not depend on the maximum.": (
                 lambda g, x, k, s: max_pool_2d_backward(g * max_pool(x, Window(k, s)), x, k, s)
+            ),
+            "Only the maximum gets a gradient. This gives one to every cell, as large as its value.": (
+                lambda g, x, k, s: sum_pool_backward(g, x, Window(k, s)) * x
             ),
             "The gradient goes to the largest cell of each window. This is the smallest.": (
                 lambda g, x, k, s: max_pool_2d_backward(g, -x, k, s)
@@ -427,12 +416,9 @@ EXERCISES = [
             "−5 is farther from 0 than 3, and smaller. The maximum compares values, not their sizes.": (
                 lambda g, x, k, s: max_pool_2d_backward(g, abs(x), k, s)
             ),
-            "The gradient has the shape of x. This is the arriving one, as it came.": lambda g, x, k, s: g,
             "Each window has a winner of its own. This compares with the maximum of the whole map.": (
-                lambda g, x, k, s: sum_pool_backward(g, x, Window(k, s)) * (x == x.max())
-            ),
-            "The last windows are left out: go through every output.": (
-                lambda g, x, k, s: max_pool_2d_backward(np.pad(g[:-1, :-1], ((0, 1), (0, 1))), x, k, s)
+                lambda g, x, k, s: sum_pool_backward(g, x, Window(k, s)) * (x == x.max()),
+                lambda g, x, k, s: scattered(g, x, np.full(g.shape, x.argmax())),
             ),
         },
         circumstances={

@@ -6,7 +6,8 @@ from poolref.definition import log_mean_exp, pool
 from poolref.numpy import avg_pool, avg_pool_backward, max_pool, max_pool_backward, soft_pool, soft_pool_backward
 from poolref.regions import Window
 from poolref.teaching.attempts.exercise import Demand, Design, Exercise
-from poolref.teaching.attempts.inputs import each_window, maps, with_gradient
+from poolref.teaching.attempts.inputs import maps, with_gradient
+from poolref.teaching.attempts.loops import backward_ideas, each_window, forward_ideas, into_windows
 
 WINDOWS = [(2, 2), (1, 1), (2, 1), (3, 1), (3, 2)]
 
@@ -45,7 +46,7 @@ def soft_pool_2d_as_it_stands(x, kernel_size, stride):
 
 
 def by_window(reduce):
-    return lambda x, k, s: each_window(x, k, s, reduce)
+    return lambda x, k, s, **how: each_window(x, k, s, reduce, **how)
 
 
 def by_weights(weigh):
@@ -72,6 +73,10 @@ def weighted(e, window):
 
 def clipped(low, high):
     return lambda window: weighted(np.exp(np.clip(window, low, high)), window)
+
+
+def stable(window):
+    return weighted(np.exp(window - window.max()), window)
 
 
 def in_single_precision(window):
@@ -101,19 +106,14 @@ def soft_pool_2d_backward_with_gaps(grad_output, x, kernel_size, stride):
     return gradient
 
 
-def gradient_from(local, add=True):
-    """A backward that gives each window g·local(w, x, y)."""
+def gradient_from(local):
+    """A backward that gives each window g·local(w, x, y), and that can be misled as into_windows can."""
 
-    def backward(g, x, k, s):
-        gradient = np.zeros_like(x)
-        for i, j in np.ndindex(g.shape):
-            window = np.s_[i * s : i * s + k, j * s : j * s + k]
-            w = softmax(x[window])
-            part = g[i, j] * local(w, x[window], (w * x[window]).sum())
-            gradient[window] = gradient[window] + part if add else part
-        return gradient
+    def share(g, window):
+        w = softmax(window)
+        return g * local(w, window, (w * window).sum())
 
-    return backward
+    return lambda g, x, k, s, **how: into_windows(g, x, k, s, share, **how)
 
 
 # --- temperature: open ----------------------------------------------------------------------------------------------
@@ -157,6 +157,21 @@ def with_beta(weigh, limits=True):
         if limits and np.isinf(beta):
             return soft_pool_beta(values, beta)
         return float(weigh(x, beta) @ x)
+
+    return wrong
+
+
+def normalised(weights):
+    return weights / weights.sum()
+
+
+def or_else_beta(value):
+    """The formula as it stands, and `value` where it is not a number."""
+
+    def wrong(values, beta):
+        x = np.asarray(values, dtype=float)
+        found = float(normalised(np.exp(beta * x)) @ x)
+        return float(value(x, beta)) if np.isnan(found) else found
 
     return wrong
 
@@ -243,6 +258,8 @@ EXERCISES = [
                 or_else(np.max),
                 or_else(np.mean),
                 or_else(lambda w: 0.0),
+                by_window(lambda w: w.max() if w.max() > 700 else naive(w)),
+                by_window(lambda w: w.max() if abs(w).max() > 700 else naive(w)),
             ),
             "A longer float overflows later, not never: exp(20000) is too large for it too.": (
                 by_window(lambda w: float(naive(w.astype(np.longdouble))))
@@ -257,9 +274,17 @@ EXERCISES = [
                 by_window(lambda w: weighted(np.exp(w - w.min()), w)),
                 minus_map(np.min),
             ),
-            "Dividing by the maximum changes the weights. Subtracting it does not.": (
+            "Dividing changes the weights. Subtracting the maximum does not.": (
                 by_window(lambda w: weighted(np.exp(w / w.max()), w)),
                 by_window(lambda w: weighted(np.exp(w / abs(w).max()), w)),
+                *(by_window(lambda w, most=most: weighted(np.exp(w / most), w)) for most in (10, 100, 1000)),
+            ),
+            "A fixed number helps some windows and harms others. Subtract the window's own maximum.": tuple(
+                by_window(lambda w, much=much: weighted(np.exp(w - much), w)) for much in (500, 700, 709, 1000)
+            ),
+            "The weights are powers of e, not of 2 or 10.": (
+                by_window(lambda w: weighted(2.0 ** (w - w.max()), w)),
+                by_window(lambda w: weighted(10.0 ** (w - w.max()), w)),
             ),
             "The sign is turned: this gives small values the larger weights.": (
                 by_weights(lambda w: np.exp(w.min() - w))
@@ -290,12 +315,16 @@ EXERCISES = [
             "The weights are exponentials of the values, not the values or their sizes.": (
                 by_window(lambda w: weighted(w, w)),
                 by_window(lambda w: weighted(np.exp(abs(w) - abs(w).max()), w)),
+                by_window(lambda w: weighted(w**2, w)),
             ),
-            "The window moves by `stride`, not by `kernel_size`.": lambda x, k, s: soft_pool_2d(x, k, k),
-            "The window moves by `stride`, not by 1.": lambda x, k, s: soft_pool_2d(x, k, 1),
-            "Rows and columns are swapped.": lambda x, k, s: soft_pool_2d(x, k, s).T,
-            "The softmax is over all cells of a window, not over each of its rows.": by_window(
-                lambda w: np.mean([softmax(row) @ row for row in w])
+            **forward_ideas(by_window(stable)),
+            "The softmax is over all cells of a window, not over each of its rows or columns.": (
+                by_window(lambda w: np.mean([softmax(row) @ row for row in w])),
+                by_window(lambda w: np.mean([softmax(column) @ column for column in w.T])),
+                by_window(lambda w: weighted(np.exp(w - w.max(axis=0)), w)),
+                by_window(lambda w: weighted(np.exp(w - w.max(axis=1, keepdims=True)), w)),
+                by_window(lambda w: (np.exp(w - w.max()) / np.exp(w - w.max()).sum(axis=0) * w).sum()),
+                by_window(lambda w: (np.exp(w - w.max()) / np.exp(w - w.max()).sum(axis=1, keepdims=True) * w).sum()),
             ),
         },
         circumstances={
@@ -366,10 +395,8 @@ EXERCISES = [
                 {2: "1 + window + y"},
                 gradient_from(lambda w, x, y: w * (1 + x)),
             ),
-            "Windows overlap, and a cell belongs to several of them: add, do not overwrite.": (
-                {3: "0"},
-                gradient_from(lambda w, x, y: w * (1 + x - y), add=False),
-            ),
+            **backward_ideas(gradient_from(lambda w, x, y: w * (1 + x - y))),
+            "Windows overlap, and a cell belongs to several of them: add, do not overwrite.": {3: "0"},
             "What is added to is this window's part of the gradient, `gradient[rows, columns]`, nothing else.": (
                 {3: "gradient"},
                 {3: "window"},
@@ -390,12 +417,12 @@ EXERCISES = [
                 gradient_from(lambda w, x, y: w * x)
             ),
             "The factor w is missing.": gradient_from(lambda w, x, y: 1 + x - y),
-            "Multiply by `grad_output`: a cell gets its share of what came back, not of 1.": (
-                lambda g, x, k, s: soft_pool_2d_backward(np.ones_like(g), x, k, s)
+            "The factor is the weight, the exponential divided by the sum of the window.": (
+                gradient_from(lambda w, x, y: np.exp(x) * (1 + x - y)),
+                gradient_from(lambda w, x, y: np.exp(x - x.max()) * (1 + x - y)),
             ),
             "This is the backward of the mean.": lambda g, x, k, s: avg_pool_backward(g, x, Window(k, s)),
             "This is the backward of the maximum.": lambda g, x, k, s: max_pool_backward(g, x, Window(k, s)),
-            "All zeros is no gradient: something must come back.": lambda g, x, k, s: np.zeros_like(x),
         },
         circumstances={
             "windows that overlap": lambda g, x, k, s: s < k and g.size > 1,
@@ -447,6 +474,21 @@ EXERCISES = [
                 with_beta(lambda x, beta: softmax(beta * x), limits=False),
                 lambda values, beta: np.nan if np.isinf(beta) else soft_pool_beta(values, beta),
             ),
+            "beta is a factor in the exponent, exp(beta·x). This raises x itself to a power.": (
+                with_beta(lambda x, beta: abs(x) ** beta / (abs(x) ** beta).sum()),
+                with_beta(lambda x, beta: x**beta / (x**beta).sum()),
+            ),
+            "Where the formula gives NaN, the answer is not simply the maximum, the minimum or the mean. Subtract the "
+            "largest exponent.": (
+                or_else_beta(lambda x, beta: x.max()),
+                or_else_beta(lambda x, beta: x.max() if beta > 0 else x.min()),
+                or_else_beta(lambda x, beta: x.mean()),
+            ),
+            "Clipping treats different large exponents alike. Subtract the largest one: that changes no weight.": (
+                with_beta(lambda x, beta: normalised(np.exp(np.clip(beta * x, -700, 700)))),
+                with_beta(lambda x, beta: normalised(np.exp(np.clip(beta * (x - x.max()), -700, 700)))),
+                with_beta(lambda x, beta: normalised(np.exp(np.minimum(beta * x, 700)))),
+            ),
             "Here beta·x itself is infinite, and inf − inf is NaN. Take the difference first: beta·(x − max).": (
                 with_beta(lambda x, beta: softmax(beta * x))
             ),
@@ -489,7 +531,7 @@ EXERCISES = [
             "a negative beta": lambda values, beta: beta < 0,
             "a positive beta": lambda values, beta: beta > 0,
             "a beta of 300 or more in size": lambda values, beta: abs(beta) >= 300,
-            "a product beta·x above 700 in size": lambda values, beta: bool((abs(beta * np.array(values)) > 700).any()),
+            "a product beta·x above 700 in size": lambda values, beta: any(abs(beta * float(v)) > 700 for v in values),
             "values that differ": lambda values, beta: len(set(values)) > 1,
             "a beta other than 1": lambda values, beta: beta != 1,
         },

@@ -8,7 +8,8 @@ from poolref.definition import pool
 from poolref.numpy import avg_pool, avg_pool_backward, lp_pool, max_pool, max_pool_backward, min_pool, sum_pool
 from poolref.regions import Adaptive, Window
 from poolref.teaching.attempts.exercise import Demand, Design, Exercise
-from poolref.teaching.attempts.inputs import each_window, maps, with_gradient
+from poolref.teaching.attempts.inputs import maps, with_gradient
+from poolref.teaching.attempts.loops import backward_ideas, each_window, into_windows
 
 # --- two-by-two: worked ---------------------------------------------------------------------------------------------
 
@@ -93,24 +94,17 @@ def mean_pool_backward(grad_output, x, kernel_size, stride):
     return avg_pool_backward(grad_output, x, Window(kernel_size, stride))
 
 
-def backward(share, add=True, step=None, reach=None):
-    """Return a backward that gives each cell of window (i, j) `share(g[i, j], x, kernel_size, window)`."""
-
-    def wrong(g, x, k, s):
-        gradient = np.zeros(x.shape)
-        for i, j in np.ndindex(g.shape):
-            top, left = i * (step or s), j * (step or s)
-            extent = s if reach == "stride" else k
-            window = np.s_[top : top + extent, left : left + extent]
-            part = share(g[i, j], x, k, window)
-            gradient[window] = gradient[window] + part if add else part
-        return gradient
-
-    return wrong
+def backward(share):
+    """Return a backward that gives each window `share(g, values, k)`, and that can be misled as into_windows can."""
+    return lambda g, x, k, s, **how: into_windows(g, x, k, s, lambda one, window: share(one, window, k), **how)
 
 
-def mean_share(g, x, k, window):
-    return g / k**2
+def even(g, window, k):
+    return np.full(window.shape, g / k**2)
+
+
+def is_largest(window):
+    return window == window.max(initial=-np.inf)
 
 
 # --- head: design ---------------------------------------------------------------------------------------------------
@@ -202,6 +196,26 @@ EXERCISES = [
                 of_blocks(lambda b: b[0, 0]),
                 of_blocks(lambda b: abs(b[0, 0])),
             ),
+            "The exponents are 2 and 1/2.": (
+                of_blocks(lambda b: np.cbrt((abs(b) ** 3).sum())),
+                of_blocks(lambda b: np.cbrt((b**2).sum())),
+                of_blocks(lambda b: (b**4).sum() ** 0.25),
+            ),
+            "All four squares are added up before the root. This takes the rows or columns one by one.": (
+                of_blocks(lambda b: np.sqrt((b**2).sum(axis=0)).max()),
+                of_blocks(lambda b: np.sqrt((b**2).sum(axis=1)).max()),
+                of_blocks(lambda b: np.sqrt((b**2).sum(axis=0)).sum()),
+                of_blocks(lambda b: np.sqrt((b**2).sum(axis=1)).sum()),
+            ),
+            "This is the root of the largest value. The reducer takes all four.": (
+                of_blocks(lambda b: np.sqrt(b.max())),
+            ),
+            "Nothing is subtracted: a norm measures the distance from 0, not from the mean.": (
+                of_blocks(np.std),
+                of_blocks(lambda b: np.sqrt(((b - b.mean()) ** 2).sum())),
+                of_blocks(np.var),
+            ),
+            "This is the smallest value of each block.": of_blocks(np.min),
             "This is the sum of each block.": of_blocks(np.sum),
             "This is the mean of each block.": of_blocks(np.mean),
             "Blocks lie side by side: the window moves by 2, not by 1.": lambda x: lp_pool(x, Window(2, 1), p=2),
@@ -314,55 +328,43 @@ EXERCISES = [
         arguments=with_gradient(lambda x, k, s: Window(k, s).output_shape(x.shape)),
         ideas={
             "The mean of k² cells moves by 1/k² when one of them moves by 1. This is the backward of the sum.": (
-                backward(lambda g, x, k, window: g)
+                backward(lambda g, w, k: g)
             ),
             "A window of k rows and k columns has k² cells. This divides by k.": (
-                backward(lambda g, x, k, window: g / k)
+                backward(lambda g, w, k: g / max(len(w), 1))
             ),
-            "Windows overlap, and a cell belongs to several of them: add, do not overwrite.": (
-                backward(mean_share, add=False)
+            "The divisor is the number of cells in a window: not of the map, of the output, or of a step.": (
+                lambda g, x, k, s: into_windows(g, x, k, s, lambda one, window: one / x.size),
+                lambda g, x, k, s: into_windows(g, x, k, s, lambda one, window: one / g.size),
+                lambda g, x, k, s: into_windows(g, x, k, s, lambda one, window: one / s**2),
+                lambda g, x, k, s: into_windows(g, x, k, s, lambda one, window: one / s),
             ),
-            "The window of output (i, j) begins at row i·stride and column j·stride.": (
-                backward(mean_share, step=1),
-                lambda g, x, k, s: backward(mean_share, step=k)(g, x, k, s),
-            ),
-            "A window reaches over kernel_size cells. This takes `stride` of them.": (
-                backward(mean_share, reach="stride"),
+            **backward_ideas(backward(even)),
+            "A gradient for each window, side by side, is right only where the stride is the kernel size.": (
+                lambda g, x, k, s: np.kron(g, np.ones((k, k))) / k**2
             ),
             "Every cell of a window gets a share. Handing all to the largest is the backward of the maximum.": (
                 lambda g, x, k, s: max_pool_backward(g, x, Window(k, s)),
-                backward(lambda g, x, k, w: g * (x[w] == x[w].max()) / (x[w] == x[w].max()).sum()),
-                backward(lambda g, x, k, w: g * (x[w] == x[w].max())),
+                lambda g, x, k, s: max_pool_backward(g, x, Window(k, s)) / k**2,
+                backward(lambda g, w, k: g * is_largest(w) / max(is_largest(w).sum(), 1)),
+                backward(lambda g, w, k: g * is_largest(w)),
+                backward(lambda g, w, k: g * is_largest(w) / max(is_largest(w).sum(), 1) / k**2),
             ),
             "The values of the map play no part: a mean moves by 1/k² whatever the cells hold.": (
-                backward(lambda g, x, k, window: g * x[window] / k**2),
+                backward(lambda g, w, k: g * w / w.size),
+                backward(lambda g, w, k: g * w),
                 lambda g, x, k, s: mean_pool_backward(g, x, k, s) * x,
                 lambda g, x, k, s: mean_pool_backward(g, x, k, s) * (x > 0),
-            ),
-            "Multiply by `grad_output`: a cell gets its share of what came back, not of 1.": (
-                backward(lambda g, x, k, window: 1 / k**2)
             ),
             "Shares of several windows add up. They are not averaged over the windows that see the cell.": (
                 lambda g, x, k, s: (
                     mean_pool_backward(g, x, k, s) / np.maximum(mean_pool_backward(np.ones_like(g), x, k, s) * k**2, 1)
                 )
             ),
-            "The divisor is the number of cells in a window, not in the map or in the output.": (
-                backward(lambda g, x, k, window: g / x.size),
-                lambda g, x, k, s: backward(lambda one, *_: one / g.size)(g, x, k, s),
-            ),
             "This is the forward pass, the mean of each window. The exercise asks for its gradient.": (
                 lambda g, x, k, s: avg_pool(x, Window(k, s))
             ),
-            "The gradient has the shape of x. This is the arriving gradient, divided.": (
-                lambda g, x, k, s: g / k**2,
-                lambda g, x, k, s: g,
-            ),
-            "All zeros is no gradient: something must come back.": lambda g, x, k, s: np.zeros_like(x),
-            "Rows and columns are swapped.": lambda g, x, k, s: mean_pool_backward(g.T, x.T, k, s),
-            "The last windows are left out: go through every output.": (
-                lambda g, x, k, s: mean_pool_backward(np.pad(g[:-1, :-1], ((0, 1), (0, 1))), x, k, s)
-            ),
+            "The gradient has the shape of x. This is the arriving one, divided.": lambda g, x, k, s: g / k**2,
         },
         circumstances={
             "windows that overlap": lambda g, x, k, s: s < k and g.size > 1,

@@ -217,6 +217,7 @@ EXERCISES = [
             "Cells below 0 are padding too. A negative index would wrap around to the far end.": (
                 lambda i, n, k, s, p, d: [c for c in taps(i, k, s, p, d) if c < n],
                 lambda i, n, k, s, p, d: [c % n for c in taps(i, k, s, p, d) if c < n],
+                lambda i, n, k, s, p, d: [abs(c) for c in taps(i, k, s, p, d) if c < n],
             ),
             "Padding is no cell: leave out what is below 0 or above n−1.": lambda i, n, k, s, p, d: taps(i, k, s, p, d),
             "What hangs over the far edge is padding too.": (
@@ -230,6 +231,19 @@ EXERCISES = [
                 lambda i, n, k, s, p, d: inside(taps(i, k, k, p, d), n)
             ),
             "A window moves by its stride, not by 1.": lambda i, n, k, s, p, d: inside(taps(i, k, 1, p, d), n),
+            "Dilation does not change the stride: output i begins at i·stride − padding.": (
+                lambda i, n, k, s, p, d: inside(taps(i, k, s + d - 1, p, d), n),
+                lambda i, n, k, s, p, d: inside(taps(i, k, s + d, p, d), n),
+            ),
+            "The padding lies before cell 0, so the first window begins at −padding, not at +padding.": (
+                lambda i, n, k, s, p, d: inside(taps(i, k, s, -p, d), n)
+            ),
+            "A window has kernel_size taps. This goes on to the end of the map.": (
+                lambda i, n, k, s, p, d: inside(range(i * s - p, n, d), n)
+            ),
+            "The taps are counted from the window's start. This takes kernel_size taps inside the map.": (
+                lambda i, n, k, s, p, d: inside(range(i * s - p, n, d), n)[:k]
+            ),
             "A cell of padding is left out. It is not moved to the nearest cell of the map.": (
                 lambda i, n, k, s, p, d: [min(max(c, 0), n - 1) for c in taps(i, k, s, p, d)]
             ),
@@ -391,6 +405,15 @@ EXERCISES = [
             "There are whole windows only: round down, so that none hangs over.": (
                 lambda c, n, k, s, p: windows_at(c, k, s, p, range(ceil((n + 2 * p - k) / s) + 1))
             ),
+            "This counts all windows that begin at cell c or before it. Those that end before cell c do not see it.": (
+                lambda c, n, k, s, p: c // s + 1,
+                lambda c, n, k, s, p: (c + p) // s + 1,
+                lambda c, n, k, s, p: ceil((c + 1) / s),
+                lambda c, n, k, s, p: sum(i * s - p <= c for i in outputs_of(n, k, s, p)),
+            ),
+            "The padding lies before cell 0, so the first window begins at −padding, not at +padding.": (
+                lambda c, n, k, s, p: windows_at(c, k, s, -p, outputs_of(n, k, s, p))
+            ),
             "This is the number of all outputs. Count those that see cell c.": (
                 lambda c, n, k, s, p: len(outputs_of(n, k, s, p))
             ),
@@ -456,7 +479,17 @@ EXERCISES = [
                 lambda layers: grow(layers, start=0)
             ),
             "A layer adds k−1 steps, not k.": lambda layers: grow([(k + 1, s, d) for k, s, d in layers]),
-            "The product of the strides is the jump, not the field.": lambda layers: prod(s for _, s, _ in layers),
+            "A kernel of k cells adds k−1 steps, an even one too.": (
+                lambda layers: grow([(2 * (k // 2) + 1, s, d) for k, s, d in layers]),
+                lambda layers: grow([(2 * (k // 2) + 1, 1, d) for k, s, d in layers]),
+            ),
+            "The field starts at 1 cell. This is one too many.": lambda layers: grow(layers, start=2),
+            "The product of the strides is the jump, not the field.": (
+                lambda layers: prod(s for _, s, _ in layers),
+                lambda layers: prod(s for _, s, _ in layers) * layers[-1][0],
+                lambda layers: prod(s for _, s, _ in layers[:-1]) * layers[-1][0],
+                lambda layers: prod(k * s for k, s, _ in layers),
+            ),
             "The last layer's stride says how far apart two fields lie, not how wide one is.": (
                 lambda layers: grow(layers) * layers[-1][1]
             ),

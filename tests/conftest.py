@@ -33,6 +33,7 @@ CHROMIUM_FLAGS = [
 
 # Files that take tens of seconds.  `make check` leaves them to `make test`, like all that needs the site or a browser.
 SLOW = {
+    "test_attempts",
     "test_benchmarks",
     "test_build",
     "test_cuda_benchmark",

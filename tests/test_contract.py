@@ -484,6 +484,11 @@ def test_every_rule_is_broken_once():
     assert {rule for rule, _, _ in BROKEN} == {rule.__name__ for rule in contract.RULES}
 
 
+def test_a_drawing_may_be_the_thumbnail_of_the_card(draft):
+    draft.cells["figure"].metadata.tags = ["hide-input", "thumbnail"]
+    assert complaints_about(draft) == []
+
+
 def test_syntax_shown_as_code_is_no_syntax(draft):
     adds("explain", "\n\nIn MyST one writes `{ref}` and `:::` and `(target)=`.\n\n```\n:::{note}\n```")(draft)
     assert complaints_about(draft) == []

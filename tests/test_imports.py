@@ -196,7 +196,7 @@ def test_what_teaching_needs_at_times_is_in_the_extra_that_its_messages_name():
     }
     extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["teaching"]
     distributions = {"sklearn": "scikit-learn", "skimage": "scikit-image", "yaml": "pyyaml", "IPython": "ipython"}
-    distributions |= {"traitlets": "ipywidgets"}  # brings it
+    distributions |= {"resvg_py": "resvg-py", "traitlets": "ipywidgets"}  # which brings traitlets
     assert needed and {distributions.get(name, name) for name in needed} - {"torch"} <= set(extra)
 
 

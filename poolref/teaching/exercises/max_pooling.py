@@ -223,7 +223,7 @@ EXERCISES = [
     Exercise(
         "max-pooling/forward",
         "worked",
-        ("by-hand",),
+        ("by-hand", "claims"),
         max_pool_2d,
         lambda: maps(PADDED, special=[np.nan, -np.inf, np.inf, -5000.0, -1e15]),
         given=max_pool_2d_without_padding,
@@ -368,7 +368,7 @@ EXERCISES = [
     Exercise(
         "max-pooling/backward",
         "open",
-        ("gradient",),
+        ("gradient", "claims"),
         max_pool_2d_backward,
         lambda: maps(WINDOWS),
         arguments=with_gradient(lambda x, k, s: Window(k, s).output_shape(x.shape)),
@@ -432,7 +432,7 @@ EXERCISES = [
     ),
     Design(
         "max-pooling/peaks",
-        ("module",),
+        ("choose",),
         "Find the peaks of the heat map by max pooling: choose (kernel_size, stride, padding, threshold). A peak is a "
         "cell that equals the pooled map at its place and reaches the threshold.",
         peaks_demands,

@@ -11,7 +11,7 @@ BENDS = (0.5, 1.0, 1.5, 2.0)
 
 @study(
     question="How well does the small network read turned and bent digits, trained with upright or with turned ones?",
-    seeds=range(10),
+    seeds=range(5),
     cases=[
         {"pooling": pooling, "trained": trained}
         for trained in ("upright", "turned by up to 45 degrees")

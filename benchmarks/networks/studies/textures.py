@@ -18,7 +18,7 @@ NOISES = ("none", "normal 0.5", "normal 1", "normal 2", "impulses 2 %", "impulse
 
 @study(
     question="Are textures told apart better by the mean or by the maximum of filter responses, with noise or without?",
-    seeds=range(10),
+    seeds=range(5),
     cases=[
         {"filters": filters, "pooling": pooling, "trained": trained}
         for filters in ("fixed", "learned")

@@ -196,6 +196,14 @@ def test_distortions_change_digits_a_little_and_follow_the_generator(how):
     assert 0.01 < change.mean() < 0.4 and len(np.unique(change.round(6))) > 390
 
 
+def test_swapping_leaves_the_network_as_it_was():
+    trained = training.load()
+    before = training.outputs(trained, SHEETS)
+    swapped = training.swapped(trained, "average")
+    training.train(swapped, training.anywhere(IMAGES[:100], LABELS[:100]), epochs=1)
+    assert np.array_equal(training.outputs(trained, SHEETS), before)
+
+
 def test_scattered_and_drawn_sheets_hold_what_they_say():
     sheets, labels, at = training.scattered(IMAGES[:7], LABELS[:7], places=3)
     assert np.array_equal(sheets, data.canvas(np.tile(IMAGES[:7], (3, 1, 1)), at))

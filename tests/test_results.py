@@ -97,6 +97,8 @@ def test_select_and_differences_are_paired_by_seed(toy):
     assert not toy.difference("size", {"pooling": "max"}, {"pooling": "average"}).excludes_zero
     assert toy.agrees("accuracy", 0.95, slack=0.02, pooling="max")
     assert not toy.agrees("accuracy", 0.97, slack=0.02, pooling="max")
+    assert toy.agrees("accuracy", 0.885, slack=0.02, pooling="max")
+    assert not toy.agrees("accuracy", 0.87, slack=0.02, pooling="max")
 
 
 def test_table_and_charts_show_every_case(toy):

@@ -425,9 +425,10 @@ CORNERS = {"top_left": ("up", "left"), "bottom_right": ("down", "right")}
 
 
 class ReceptiveField(NamedTuple):
-    """What one output cell of a stack of windows sees, for each axis.
+    """Where one output cell of a stack of windows sees the input, for each axis: from the first cell to the last.
 
-    Output cell `i` sees the `size` input cells that begin at `start + i*jump`; `start` is negative if padding is seen.
+    The field of output cell `i` spans `size` cells from `start + i*jump` on.  It may begin in the padding, which makes
+    `start` negative, and it may hold cells that are not seen, if a stride is larger than its kernel or taps lie apart.
     """
 
     size: tuple[int, ...]

@@ -354,11 +354,33 @@ STACK = {
     "a number": (7, None),
 }
 
+# --- sparse-field ----------------------------------------------------------------------------------------------------
+
+SPARSE_FIELD = {
+    "no gap at all": ([(5, 2), (5, 1)], "only if the first stride is larger than the first kernel"),
+    "blocks side by side": ([(5, 5), (3, 1)], "only if the first stride is larger than the first kernel"),
+    "the gap too small": ([(3, 5), (3, 1)], "only if the first stride is larger than the first kernel"),
+    "half is seen": ([(3, 6), (3, 1)], "only if the first stride is larger than the first kernel"),
+    "the stride in the second layer": ([(2, 1), (2, 20)], "stride of the second widens nothing"),
+    "as the chapter has it": ([(2, 3), (2, 1)], "(kernel_size − 1) jumps"),
+    "one cell short": ([(2, 9), (2, 1)], "(kernel_size − 1) jumps"),
+    "kernel of 1": ([(1, 12), (2, 1)], "A kernel of 1 widens no field"),
+    "a large kernel": ([(2, 6), (9, 1)], "A kernel of 1 widens no field"),
+    "three layers": ([(2, 5), (2, 3), (2, 1)], "no more are asked for"),
+    "one layer": ([(2, 20)], "no more are asked for"),
+    "nothing": ([], None),
+    "with padding": ([(2, 10, 0), (2, 1, 0)], None),
+    "a fraction": ([(2, 9.5), (2, 1)], None),
+    "a stride of 0": ([(2, 0), (2, 1)], None),
+    "a number": (12, None),
+}
+
 RIGHT = {
     "windows/cells": [cells_range, cells_array, cells_while],
     "windows/output-size": [size_formula, size_counted],
     "windows/uses": [uses_search, uses_formula, uses_array],
     "windows/receptive-field": [field_forward, field_backward, field_traced],
+    "windows/sparse-field": [[(2, 10), (2, 1)], [[3, 14], [3, 3]], np.array([[2, 8], [5, 2]])],
     "windows/stack": [
         [(2, 2, 0), (2, 2, 0), (2, 2, 0), (3, 1, 1), (3, 1, 1)],
         [(4, 4, 0), (2, 2, 0), (5, 1, 2)],
@@ -370,5 +392,6 @@ WRONG = {
     "windows/output-size": OUTPUT_SIZE,
     "windows/uses": USES,
     "windows/receptive-field": RECEPTIVE_FIELD,
+    "windows/sparse-field": SPARSE_FIELD,
     "windows/stack": STACK,
 }

@@ -124,6 +124,48 @@ def grow(layers, own_stride=False, ignore_stride=False, ignore_dilation=False, s
     return field
 
 
+# --- sparse-field: design -------------------------------------------------------------------------------------------
+
+LEAST_SPAN, KERNELS = 12, range(2, 6)
+
+
+def sparse_demands(layers):
+    """What is asked of two layers (kernel_size, stride) whose receptive field is mostly unseen."""
+    try:
+        layers = [tuple(operator.index(number) for number in layer) for layer in layers]
+        windows = [Window(*layer, ndim=1) for layer in layers if len(layer) == 2]
+    except TypeError:
+        raise ValueError("The answer is a list of layers, each (kernel_size, stride) in whole numbers.") from None
+    if not layers or len(windows) != len(layers):
+        raise ValueError("The answer is a list of layers, each (kernel_size, stride), and it is not empty.")
+    places = {0}
+    for k, s in reversed(layers):
+        places = {s * i + t for i in places for t in range(k)}
+    span = receptive_field(windows).size[0]
+    yield Demand("two layers", f"{len(layers)}", len(layers) == 2, "Two layers are enough: no more are asked for.")
+    wrong = [k for k, _ in layers if k not in KERNELS]
+    yield Demand(
+        f"kernel sizes from {KERNELS[0]} to {KERNELS[-1]}",
+        f"one is {wrong[0]}" if wrong else "so they are",
+        not wrong,
+        "A kernel of 1 widens no field, and large kernels leave few gaps.",
+    )
+    yield Demand(
+        f"a field that spans at least {LEAST_SPAN} cells",
+        f"{span}",
+        span >= LEAST_SPAN,
+        "The second layer adds (kernel_size − 1) jumps, and the jump is the stride of the first. The stride of the "
+        "second widens nothing here.",
+    )
+    yield Demand(
+        "at most a third of the field is seen",
+        f"{len(places)} of {span}",
+        3 * len(places) <= span,
+        "Each tap of the second layer sees one window of the first. Cells between these windows are unseen only if the "
+        "first stride is larger than the first kernel.",
+    )
+
+
 # --- stack: design --------------------------------------------------------------------------------------------------
 
 INPUT_SIDE, OUTPUT_SIDE, LEAST_FIELD, LARGEST_KERNEL, MOST_WORK = 56, 7, 31, 5, 6_000
@@ -502,6 +544,12 @@ EXERCISES = [
             "a stride above 1 before the last layer": lambda layers: any(s > 1 for _, s, _ in layers[:-1]),
             "a layer with kernel size 1": lambda layers: any(k == 1 for k, _, _ in layers),
         },
+    ),
+    Design(
+        "windows/sparse-field",
+        ("claims", "field"),
+        "Design two layers whose receptive field is mostly unseen.",
+        sparse_demands,
     ),
     Design(
         "windows/stack",

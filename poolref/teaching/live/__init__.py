@@ -69,6 +69,7 @@ from typing import Any
 
 from poolref.teaching.cards import rich
 from poolref.teaching.extras import need
+from poolref.teaching.live.beta import Beta, beta
 from poolref.teaching.live.explorer import Explorer, explorer
 from poolref.teaching.live.figure import LiveFigure
 from poolref.teaching.live.hero import Hero, hero
@@ -77,9 +78,9 @@ from poolref.teaching.live.photo import Photo, photo
 from poolref.teaching.live.shift import Shift, shift
 from poolref.teaching.live.stack import Stack, stack
 
-__all__ = ["FIGURES", "LiveFigure", "explorer", "hero", "network", "photo", "shift", "stack", "try_this"]
+__all__ = ["FIGURES", "LiveFigure", "beta", "explorer", "hero", "network", "photo", "shift", "stack", "try_this"]
 
-_KINDS: tuple[type[LiveFigure], ...] = (Explorer, Shift, Photo, Stack, Network, Hero)
+_KINDS: tuple[type[LiveFigure], ...] = (Explorer, Shift, Photo, Stack, Network, Hero, Beta)
 FIGURES = {kind.name: kind for kind in _KINDS}
 
 

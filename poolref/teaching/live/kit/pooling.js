@@ -116,10 +116,11 @@ function linear(divisorOf) {
   return { value: (x, parameters) => sum(x) / divisorOf(x, parameters), shares, slopes: shares };
 }
 
-// exp(beta x) over its sum, the largest exponent subtracted so that no exponential overflows.
-function softmax(x, beta) {
-  const top = Math.max(...x.map((v) => beta * v));
-  const e = x.map((v) => Math.exp(beta * v - top));
+// exp(beta x) over its sum.  The value with the largest exponent is subtracted, so that no exponential overflows; at an
+// infinite beta that value has all the weight, in equal parts if it is there several times.
+export function softmax(x, beta) {
+  const best = beta > 0 ? Math.max(...x) : Math.min(...x);
+  const e = x.map((v) => (v === best ? 1 : Math.exp(beta * (v - best))));
   const total = sum(e);
   return e.map((v) => v / total);
 }
@@ -149,7 +150,8 @@ export const REDUCERS = {
   soft: {
     value: (x, { beta = 1 }) => (x.length ? dot(softmax(x, beta), x) : -Infinity),
     shares: (x, _, { beta = 1 }) => softmax(x, beta),
-    slopes: (x, y, { beta = 1 }) => softmax(x, beta).map((w, i) => w * (1 + beta * (x[i] - y))),
+    slopes: (x, y, { beta = 1 }) =>
+      softmax(x, beta).map((w, i) => (Number.isFinite(beta) ? w * (1 + beta * (x[i] - y)) : w)),
   },
   lse: {
     value(x, { r = 10 }) {

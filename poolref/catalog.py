@@ -180,6 +180,7 @@ OPERATORS: tuple[Operator, ...] = (
         torch="poolref.torch.MixedPool",
         definition="poolref.definition.mixture",
         parameters=(Parameter("alpha", 0.5, "a number from 0 to 1"),),
+        chapter="softpool",
     ),
     Operator(
         name="corner",
@@ -220,6 +221,7 @@ OPERATORS: tuple[Operator, ...] = (
         numpy="poolref.numpy.gated_pool",
         torch="poolref.torch.GatedPool2d",
         ndims=(2,),
+        chapter="softpool",
     ),
     Operator(
         name="stochastic",
@@ -229,6 +231,7 @@ OPERATORS: tuple[Operator, ...] = (
         numpy="poolref.numpy.stochastic_pool",
         torch="poolref.torch.StochasticPool2d",
         ndims=(2,),
+        chapter="softpool",
     ),
     Operator(
         name="expected",
@@ -239,6 +242,7 @@ OPERATORS: tuple[Operator, ...] = (
         torch=None,
         ndims=(2,),
         definition="poolref.definition.expectation",
+        chapter="softpool",
     ),
     Operator(
         name="blur",

@@ -20,7 +20,7 @@ function buildBeta(fig) {
     return { svg, heading, el: h("section", { class: ["pr-panel", ...classes].join(" ") }, heading, svg) };
   };
   const cells = made("The cells: drag a bar, or use the arrow keys");
-  const weights = made("Weights", "pr-outcome");
+  const weights = made("Weights, in percent", "pr-outcome");
   const gradient = made("Derivative of the output with respect to each cell", "pr-outcome");
   stage.append(cells.el, weights.el, gradient.el);
 
@@ -151,11 +151,11 @@ function buildBeta(fig) {
       s("path", { class: "pr-axis", d: `M0 ${tall}H${wide - names}` }),
       ...w.flatMap((share, i) => [
         s("rect", { class: "pr-share", x: middle(i) - thick / 2, y: tall * (1 - share), width: thick, height: tall * share }),
-        s("text", { "text-anchor": "middle", x: middle(i), y: tall + foot - 4 }, percent(share)),
+        s("text", { "text-anchor": "middle", x: middle(i), y: tall + foot - 4 }, number(100 * share, 2)),
       ]),
     );
 
-    // the derivatives, on a scale of their own: from −1 to 2 holds most of what there is
+    // the derivatives, on a scale of their own
     gradient.el.hidden = !withSlopes;
     const largest = Math.max(1, ...slope.map(Math.abs));
     const half = 44;

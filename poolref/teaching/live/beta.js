@@ -139,8 +139,8 @@ function buildBeta(fig) {
     const marks = [["minimum", low, "pr-axis"], ["mean", mean, "pr-axis"], ["maximum", top, "pr-axis"], ["output", y, "pr-now"]];
     const kept = marks.filter(([name, v], n) => name === "output" || (free(v) && !marks.slice(0, n).some(([, u]) => Math.abs(level(u) - level(v)) < 13)));
     lines.replaceChildren(
-      ...marks.map(([, v, kind]) => s("path", { class: kind, d: `M0 ${level(v)}H${wide - names + 4}`, "stroke-dasharray": kind === "pr-axis" ? "3 4" : "none" })),
       ...kept.map(([name, v]) => s("text", { class: name === "output" ? "pr-said" : "", x: wide - names + 8, y: level(v) + 4 }, `${name} ${number(v)}`)),
+      ...marks.map(([, v, kind]) => s("path", { class: kind, d: `M0 ${level(v)}H${wide - names + 4}`, "stroke-dasharray": kind === "pr-axis" ? "3 4" : "none" })),
     );
 
     // the weights

@@ -59,8 +59,9 @@ def _agree(answer, stated, truth):
 def _names():
     import poolref.numpy
     from poolref import definition, regions
+    from poolref.teaching import data, network, results
 
-    names = {"np": np, "math": math}
+    names = {"np": np, "math": math, "data": data, "network": network, "results": results}
     for module in (definition, regions, poolref.numpy):
         names |= {name: getattr(module, name) for name in dir(module) if not name.startswith("_")}
     return names

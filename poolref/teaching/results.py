@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from poolref.teaching.drawing import chart
 from poolref.teaching.extras import need
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ class Results:
             **case: which cases to show.  Default all.
         """
         shown = [each for each in self.cases() if case.items() <= each.items()][::-1]
-        figure, axes = need("matplotlib.pyplot").subplots(figsize=(6.4, 0.6 + 0.34 * len(shown)), layout="constrained")
+        figure, axes = chart(width=6.4, height=0.6 + 0.34 * len(shown))
         for height, each in enumerate(shown):
             values = list(self.by_seed(measure, **each).values())
             mean, low, high, _ = interval(values)
@@ -172,7 +173,6 @@ class Results:
             axes.plot(mean, height, "o", color=INK, markersize=6)
         axes.set_yticks(range(len(shown)), [_words(each, case) for each in shown])
         axes.set_xlabel(label)
-        axes.spines[["top", "right"]].set_visible(False)
         return figure
 
     def curves(self, measure: str, along: str, xlabel: str, ylabel: str, **case: object) -> Figure:
@@ -190,14 +190,13 @@ class Results:
         for each in shown:
             name = _words(each, {**case, along: None})
             curves.setdefault(name, []).append((each[along], *self.interval(measure, **each)))
-        figure, axes = need("matplotlib.pyplot").subplots(figsize=(6.4, 3.6), layout="constrained")
+        figure, axes = chart(width=6.4, height=3.6)
         for (name, points), colour, marker in zip(curves.items(), cycle(COLOURS), cycle("os^Dv")):
             x, mean, low, high, _ = zip(*sorted(points))
             axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
             axes.plot(x, mean, marker + "-", color=colour, markersize=5, label=name)
         axes.set(xlabel=xlabel, ylabel=ylabel)
-        axes.legend(frameon=False)
-        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend()
         return figure
 
 

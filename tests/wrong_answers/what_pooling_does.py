@@ -223,23 +223,30 @@ MEAN_BACKWARD = {
     "adds into its argument": (lambda g, x, k, s: x.__iadd__(mean_backward_loop(g, x, k, s)), None),
 }
 
-# --- head ------------------------------------------------------------------------------------------------------------
+# --- front-end -------------------------------------------------------------------------------------------------------
 
-HEAD = {
-    "no pooling": (("max", 14, 14), "Fewer bins, fewer weights"),
-    "seven by seven": (("mean", 7, 7), "Fewer bins, fewer weights"),
-    "global max": (("max", 1, 1), "Left and right need bins"),
-    "global average": (("mean", 1, 1), "Left and right need bins"),
-    "three columns": (("max", 3, 3), "no middle"),
-    "five columns": (("max", 1, 5), "no middle"),
-    "rows for columns": (("max", 2, 1), "Left and right need bins"),
-    "mean": (("mean", 2, 2), "A mean divides"),
-    "mean of halves": (("mean", 1, 2), "A mean divides"),
-    "min": (("min", 1, 2), "does not see a single cell"),
-    "an unknown reducer": (("average", 1, 2), None),
+FRONT_END = {
+    "the pattern's blocks": (("max", 2, 2), "pool more before it"),
+    "no pooling": (("max", 1, 1), "pool more before it"),
+    "only the first": (("max", 5, 1), "pool more before it"),
+    "only the second": (("max", 1, 10), "Only the first pooling"),
+    "only the second, as sum": (("sum", 1, 12), "Only the first pooling"),
+    "mean": (("mean", 2, 5), "A mean divides"),
+    "mean, other blocks": (("mean", 3, 4), "A mean divides"),
+    "min": (("min", 2, 5), "The minimum of a block"),
+    "blocks that leave a remainder": (("max", 3, 3), "left out"),
+    "blocks that do not fit": (("max", 7, 1), "pool more before it"),
+    "second blocks that do not fit": (("max", 4, 4), "left out"),
+    "too coarse": (("max", 4, 5), "Pool less"),
+    "global": (("max", 2, 30), "Pool less"),
+    "global at once": (("l2", 60, 1), "Pool less"),
+    "too coarse, fits": (("sum", 3, 5), "Pool less"),
+    "an unknown reducer": (("average", 2, 5), None),
+    "a function": ((max, 2, 5), None),
     "no tuple": (4, None),
-    "half a bin": (("max", 1.5, 2), None),
-    "too many bins": (("max", 28, 28), None),
+    "half a cell": (("max", 2.5, 4), None),
+    "nothing left": (("max", 30, 3), None),
+    "nothing": (("max", 0, 4), None),
 }
 
 RIGHT = {
@@ -251,11 +258,11 @@ RIGHT = {
         mean_backward_taps,
         mean_backward_differences,
     ],
-    "what-pooling-does/head": [("max", 2, 2), ["l2", 1, 4], ("sum", np.int64(4), 2)],
+    "what-pooling-does/front-end": [("max", 2, 5), ["l2", 3, 4], ("sum", np.int64(6), 2), ("max", 10, 1)],
 }
 WRONG = {
     "what-pooling-does/two-by-two": TWO_BY_TWO,
     "what-pooling-does/any-reducer": ANY_REDUCER,
     "what-pooling-does/mean-backward": MEAN_BACKWARD,
-    "what-pooling-does/head": HEAD,
+    "what-pooling-does/front-end": FRONT_END,
 }

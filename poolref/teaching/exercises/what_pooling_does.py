@@ -6,7 +6,7 @@ import numpy as np
 
 from poolref.definition import pool
 from poolref.numpy import avg_pool, avg_pool_backward, lp_pool, max_pool, max_pool_backward, min_pool, sum_pool
-from poolref.regions import Adaptive, Window
+from poolref.regions import Window
 from poolref.teaching.attempts.exercise import Demand, Design, Exercise
 from poolref.teaching.attempts.inputs import maps, with_gradient
 from poolref.teaching.attempts.loops import backward_ideas, each_window, into_windows
@@ -107,9 +107,10 @@ def is_largest(window):
     return window == window.max(initial=-np.inf)
 
 
-# --- head: design ---------------------------------------------------------------------------------------------------
+# --- front-end: design ----------------------------------------------------------------------------------------------
 
-CHANNELS, SIDE, CLASSES, MOST_WEIGHTS = 256, 14, 10, 25_000
+SIDE, MAPS, CLASSES, NEAR = 60, (16, 32), 10, 12
+MOST_NUMBERS, MOST_WORK = 20_000, 5_000_000
 REDUCERS = {
     "max": max_pool,
     "mean": avg_pool,
@@ -119,46 +120,64 @@ REDUCERS = {
 }
 
 
-def head_demands(head):
-    """What is asked of (reducer, rows, columns): the pooling between the last maps and the dense layer."""
+def front_end_demands(front_end):
+    """What is asked of (reducer, first, second): the pooling after each of two convolutions of a small network."""
     try:
-        reducer, rows, columns = head
-        rows, columns = operator.index(rows), operator.index(columns)
+        reducer, first, second = front_end
+        first, second = operator.index(first), operator.index(second)
     except (TypeError, ValueError):
-        raise ValueError('A head is (reducer, rows, columns), such as ("mean", 7, 7).') from None
-    if reducer not in REDUCERS:
+        raise ValueError('A front end is (reducer, first, second), such as ("max", 2, 2).') from None
+    if not isinstance(reducer, str) or reducer not in REDUCERS:
         raise ValueError(f"The reducer is one of {', '.join(REDUCERS)}; this is {reducer!r}.")
-    if not (1 <= rows <= SIDE and 1 <= columns <= SIDE):
-        raise ValueError(f"Rows and columns of bins are from 1 to {SIDE}; these are {rows} and {columns}.")
+    if first < 1 or second < 1 or SIDE // first < second:
+        raise ValueError(
+            f"Blocks have at least 1 cell a side, and at least one block has to fit into {SIDE} cells after both "
+            f"poolings; these are {first} and {second}."
+        )
 
-    weights = CLASSES * (CHANNELS * rows * columns + 1)
+    middle = SIDE // first
+    last = middle // second
+    dense = MAPS[1] * last * last
+    weights = 9 * MAPS[0] + MAPS[0] * 9 * MAPS[1] + dense * CLASSES
+    numbers = weights + sum(MAPS) + CLASSES
     yield Demand(
-        f"at most {MOST_WEIGHTS:,} weights and biases in the dense layer",
-        f"{weights:,}",
-        weights <= MOST_WEIGHTS,
-        "The dense layer has a weight for each bin of each channel and each class. Fewer bins, fewer weights.",
+        f"at most {MOST_NUMBERS:,} weights and biases",
+        f"{numbers:,}",
+        numbers <= MOST_NUMBERS,
+        "The convolutions have the same weights whatever the pooling. The dense layer has one for each cell of each "
+        "map that it reads, and for each class: pool more before it.",
     )
-    fires = np.eye(SIDE**2).reshape(SIDE**2, SIDE, SIDE)  # one map for each cell in which a feature can fire
-    pooled = REDUCERS[reducer](fires, Adaptive((rows, columns)))
-    mirrored = REDUCERS[reducer](fires[:, :, ::-1], Adaptive((rows, columns)))
-    told_apart = int((np.abs(pooled - mirrored).reshape(SIDE**2, -1).max(axis=1) > 1e-6).sum())
+    work = 9 * MAPS[0] * SIDE**2 + MAPS[0] * 9 * MAPS[1] * middle**2 + dense * CLASSES
     yield Demand(
-        "a feature on the left gives other numbers than the same feature mirrored to the right",
-        f"so for {told_apart} of {SIDE**2} cells",
-        told_apart == SIDE**2,
-        "The minimum of a bin does not see a single cell at all."
-        if reducer == "min"
-        else "A bin says nothing of where in it a feature fired. Left and right need bins of their own, and no middle "
-        "one that holds a cell and its mirror image.",
+        f"at most {MOST_WORK:,} multiplications",
+        f"{work:,}",
+        work <= MOST_WORK,
+        "Most of the work is done in the second convolution, once for each cell of the maps that it reads. Only the "
+        "first pooling makes these maps smaller.",
     )
-    least = pooled.reshape(SIDE**2, -1).max(axis=1).min()
+    # One feature in each column of the first row: what is true of columns is true of rows.
+    fires = np.zeros((SIDE, SIDE, SIDE))
+    fires[np.arange(SIDE), 0, np.arange(SIDE)] = 1
+    pool_of = REDUCERS[reducer]
+    arrived = pool_of(pool_of(fires, Window(first)), Window(second)).reshape(SIDE, -1)
+    least = arrived.max(axis=1).min()
     yield Demand(
-        "a feature of strength 1 in a single cell arrives as at least 0.5",
+        "a feature of strength 1 in a single cell is still at least 0.5 after both poolings",
         f"{least:.2g}",
         bool(least >= 0.5),
-        "The minimum of a bin with a zero in it is zero."
+        "The minimum of a block with a zero in it is zero."
         if reducer == "min"
-        else "A mean divides by the number of cells in a bin. A reducer that does not divide keeps a rare feature.",
+        else "A mean divides by the number of cells in a block. A reducer that does not divide keeps a rare feature."
+        if reducer == "mean"
+        else "Rows and columns that fill no block are left out, and the feature with them. Choose blocks that fit.",
+    )
+    apart = sum(int(i // (first * second) != (i + NEAR) // (first * second)) for i in range(SIDE - NEAR))
+    yield Demand(
+        f"two features {NEAR} cells apart in a row come to lie in different cells",
+        f"so for {apart} of {SIDE - NEAR} places",
+        apart == SIDE - NEAR,
+        "After both poolings, a cell stands for `first · second` cells of the first maps in each direction. Nothing "
+        "says where in it a feature was. Pool less.",
     )
 
 
@@ -378,10 +397,11 @@ EXERCISES = [
         },
     ),
     Design(
-        "what-pooling-does/head",
-        ("cost",),
-        f"Choose (reducer, rows, columns) for the pooling between maps of {CHANNELS} × {SIDE} × {SIDE} and a dense "
-        f"layer for {CLASSES} classes. Reducers: {', '.join(REDUCERS)}.",
-        head_demands,
+        "what-pooling-does/front-end",
+        ("cost", "claims"),
+        f"Choose (reducer, first, second) for a network on pictures of {SIDE} × {SIDE}: a 3 × 3 convolution to "
+        f"{MAPS[0]} maps, pooling in blocks of `first`, a 3 × 3 convolution to {MAPS[1]} maps, pooling in blocks of "
+        f"`second`, a dense layer for {CLASSES} classes. Reducers: {', '.join(REDUCERS)}.",
+        front_end_demands,
     ),
 ]

@@ -114,7 +114,7 @@ function buildNoise(fig) {
         share: (v) => Math.max(0, Math.min(1, (v + data.impulse) / (2 * data.impulse))),
       });
       tile.filtered.draw({
-        heading: `${tile.name}, filtered`,
+        heading: "filtered",
         label: `What the filter makes of the patch of ${tile.name}.`,
         map: maps[texture][0],
         palette: "value",

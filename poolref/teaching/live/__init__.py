@@ -74,13 +74,26 @@ from poolref.teaching.live.explorer import Explorer, explorer
 from poolref.teaching.live.figure import LiveFigure
 from poolref.teaching.live.hero import Hero, hero
 from poolref.teaching.live.network import Network, network
+from poolref.teaching.live.noise import Noise, noise
 from poolref.teaching.live.photo import Photo, photo
 from poolref.teaching.live.shift import Shift, shift
 from poolref.teaching.live.stack import Stack, stack
 
-__all__ = ["FIGURES", "LiveFigure", "beta", "explorer", "hero", "network", "photo", "shift", "stack", "try_this"]
+__all__ = [
+    "FIGURES",
+    "LiveFigure",
+    "beta",
+    "explorer",
+    "hero",
+    "network",
+    "noise",
+    "photo",
+    "shift",
+    "stack",
+    "try_this",
+]
 
-_KINDS: tuple[type[LiveFigure], ...] = (Explorer, Shift, Photo, Stack, Network, Hero, Beta)
+_KINDS: tuple[type[LiveFigure], ...] = (Explorer, Shift, Photo, Noise, Stack, Network, Hero, Beta)
 FIGURES = {kind.name: kind for kind in _KINDS}
 
 

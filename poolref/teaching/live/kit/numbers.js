@@ -38,3 +38,19 @@ export function scaleOf(...maps) {
   const most = maps.flat(2).reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 0) || 1;
   return (x) => (Number.isFinite(x) ? Math.max(-1, Math.min(1, x / most)) : Math.sign(x) || 0);
 }
+
+// `count` numbers between 0 and 1, the same for the same seed: what MurmurHash3's last step makes of 1 + count * seed, 2 + count * seed, ...
+export function uniforms(count, seed) {
+  return Float64Array.from({ length: count }, (_, i) => {
+    let mixed = Math.imul(1 + i + count * seed, 0x9e3779b1);
+    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+    return (((mixed ^ (mixed >>> 16)) >>> 0) + 0.5) / 2 ** 32;
+  });
+}
+
+// `count` normal numbers with mean 0 and standard deviation 1: Box and Muller's of `uniforms`.
+export function normals(count, seed) {
+  const [first, second] = [uniforms(count, 2 * seed), uniforms(count, 2 * seed + 1)];
+  return first.map((u, i) => Math.sqrt(-2 * Math.log(u)) * Math.cos(2 * Math.PI * second[i]));
+}

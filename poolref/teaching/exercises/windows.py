@@ -360,7 +360,7 @@ EXERCISES = [
                 {4: "n - span"},
                 {4: "n + padding - span"},
             ),
-            "A window that begins in the padding behind the map is dropped.": (
+            "A window that begins after the map is dropped.": (
                 {4: "n + 2 * padding"},
                 {4: "n + padding + 1"},
                 {4: "n + 2 * padding - 1"},

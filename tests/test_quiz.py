@@ -286,8 +286,8 @@ def test_in_a_browser(browser, tmp_path):
         page.goto(path.as_uri())
         review = page.locator(".poolref-quiz").first
         questions, feedback = review.locator("> fieldset"), review.locator("> fieldset > .feedback")
-        button = {name: review.locator("> .steps button", has_text=name) for name in ("Back", "Next", "Start over")}
-        steps = review.locator("> .steps span")
+        button = {name: review.locator(".steps button", has_text=name) for name in ("Back", "Next", "Start over")}
+        steps = review.locator(".steps span")
 
         # One at a time, and nothing told before a choice.
         assert [question.is_visible() for question in questions.all()] == [True, False, False, False, False]
@@ -295,13 +295,15 @@ def test_in_a_browser(browser, tmp_path):
         assert steps.inner_text() == "Question 1 of 5"
         assert button["Back"].is_disabled() and button["Start over"].is_disabled()
 
-        # Every option answers.
+        # Every option answers, and no answer moves the buttons.
+        place = button["Next"].bounding_box()["y"]
         for option, expected in enumerate(bank["review"][0]["options"]):
             questions.nth(0).locator("label").nth(option).click()
             start = "Right. " if expected.get("right") else "Not this one. "
             told = start + " ".join(expected["feedback"].replace("`", "").split())
             assert visible(feedback) == [told]
             assert feedback.first.get_attribute("role") == "status"
+            assert button["Next"].bounding_box()["y"] == place
         assert steps.inner_text() == "Question 1 of 5 · 1 answered"
         right = [bool(option.get("right")) for option in bank["review"][0]["options"]].index(True)
         assert feedback.first.get_attribute("class") == "feedback" + " right" * (right == option)
@@ -453,5 +455,5 @@ def test_on_the_published_page(page):
                 fieldset.locator("label").nth(answer).click()
                 assert fieldset.locator(".feedback").inner_text().startswith(words)
             if question is not bank[part][-1]:
-                root.locator("> .steps button", has_text="Next").click()
-        assert root.locator("> .steps span").inner_text().endswith("5 right")
+                root.locator(".steps button", has_text="Next").click()
+        assert root.locator(".steps span").inner_text().endswith("5 right")

@@ -316,6 +316,15 @@ def test_full_screen_and_back(name, figures):
     page.wait_for_function("!document.fullscreenElement && !document.querySelector('.pr-full')")
 
 
+@every_figure
+def test_full_screen_on_a_phone_has_one_column(name, figures):
+    page = figures(default(name), width=390, height=844)
+    page.get_by_role("button", name="Full screen", exact=True).click()
+    page.wait_for_function("document.fullscreenElement?.classList.contains('pr-full')")
+    assert page.locator(".pr-stage").bounding_box()["width"] > 330
+    assert page.evaluate("document.querySelector('.pr-full').scrollWidth") <= 390
+
+
 PREDICTION = {"question": "What will it be?", "choices": ["this", "that"], "answer": 1, "why": "So it is."}
 
 
@@ -437,6 +446,13 @@ def test_try_this_sets_the_nearest_figure_above(monkeypatch, figures):
     assert not page.get_by_text("Large.").is_visible()
     page.get_by_text("Answer").last.click()
     assert page.get_by_text("Large.").is_visible()
+
+
+def test_setting_a_figure_brings_its_stage_into_view(monkeypatch, figures):
+    shown = tasks(monkeypatch, "explorer", [("Slide by `1`.", {"stride": 1}, "It has 7 rows.")])
+    page = figures(default("explorer"), "<div style='height: 500px'></div>", shown["text/html"], height=500)
+    page.get_by_role("button", name="Set the figure").click()
+    page.wait_for_function("scrollY > 0 && document.querySelector('.pr-stage').getBoundingClientRect().top < 20")
 
 
 def test_try_this_without_javascript_has_no_buttons(monkeypatch, figures):

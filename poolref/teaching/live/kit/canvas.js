@@ -27,7 +27,8 @@ const PALETTES = {
 };
 
 // `onmove(down, right)` hears by how many cells a reader drags the picture (or moves it with the arrow keys),
-// `onpick([row, column])` which cell a reader points at, null when the pointer leaves.
+// `onpick([row, column], {quietly})` which cell a reader points at, null when the pointer leaves; quietly if by pointer:
+// what is said of it need not be announced.
 export function canvasMap(kind, { onmove, onpick } = {}) {
   const title = h("p", { class: "pr-title", id: unique(kind) });
   const canvas = h("canvas");
@@ -52,7 +53,7 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
     event.stopPropagation();
     if (onmove) return onmove(...step);
     cursor = (cursor ?? shape.map((n) => n >> 1)).map((v, i) => Math.max(0, Math.min(shape[i] - 1, v + step[i])));
-    onpick(cursor);
+    onpick(cursor, { quietly: false });
   });
   if (onmove) {
     let grip = null; // where the drag began, and how many cells of it have been told
@@ -77,9 +78,9 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
       });
     }
   } else if (onpick) {
-    for (const name of ["pointermove", "pointerdown"]) frame.addEventListener(name, (event) => onpick((cursor = cellAt(event))));
-    frame.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && onpick((cursor = null)));
-    frame.addEventListener("focus", () => onpick((cursor ??= shape.map((n) => n >> 1))));
+    for (const name of ["pointermove", "pointerdown"]) frame.addEventListener(name, (event) => onpick((cursor = cellAt(event)), { quietly: true }));
+    frame.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && onpick((cursor = null), { quietly: true }));
+    frame.addEventListener("focus", () => onpick((cursor ??= shape.map((n) => n >> 1)), { quietly: false }));
   }
 
   return {

@@ -8,6 +8,7 @@ import { canvasMap } from "./kit/canvas.js";
 import { pictureMenu, unpacked } from "./kit/picture.js";
 
 const ROUNDS = 3;
+const asItIs = (v) => v;
 
 const windowOf = ({ kernel_size, stride }) => ({ kind: "window", kernel_size, stride });
 
@@ -84,12 +85,15 @@ function buildPhoto(fig) {
 
   // Pointing draws again and again: what a state makes is kept.
   let kept = {};
-  function waysOf(state) {
+  function madeOf(state) {
     if (kept.state !== state) {
       const names = state.beside ? [state.operator, state.beside] : [state.operator];
-      kept = { state, ways: names.map((name) => stagesOf(pictureOf(state), state, name)) };
+      const ways = names.map((name) => stagesOf(pictureOf(state), state, name));
+      const [one, other] = ways.map((way) => way.at(-1));
+      const gaps = other && one.map((row, r) => row.map((v, c) => v - other[r][c]));
+      kept = { state, ways, gaps, scale: scaleOf(...ways.flatMap((way) => way.slice(1))) };
     }
-    return kept.ways;
+    return kept;
   }
 
   const weights = grid("filter", {
@@ -137,7 +141,7 @@ function buildPhoto(fig) {
     const { state } = fig;
     const kinds = kindsOf(state);
     const last = kinds.length;
-    const ways = waysOf(state);
+    const { ways, gaps, scale } = madeOf(state);
     const sees = ({ index, cell: [r, c] }) => ways[0][index]?.length > r && ways[0][index][0].length > c;
     if (fig.pointed && !sees(fig.pointed)) fig.pointed = null;
     const { pointed } = fig;
@@ -147,7 +151,6 @@ function buildPhoto(fig) {
       const [[top, bottom], [left, right]] = spans[index];
       return [{ cells: [top, left, bottom - top + 1, right - left + 1] }];
     };
-    const scale = scaleOf(...ways.flatMap((way) => way.slice(1)));
     arrange(last, ways.length);
     [firsts, seconds].forEach((panels, n) => {
       const [way, name] = [ways[n], n ? state.beside : state.operator];
@@ -162,7 +165,7 @@ function buildPhoto(fig) {
           label: `${text}, ${map.length} by ${map[0].length} cells. Point at a cell, or move with the arrow keys.`,
           map,
           palette: index ? "value" : "grey",
-          share: index ? scale : (v) => v,
+          share: index ? scale : asItIs,
           regions: marks(index),
         });
       });
@@ -172,7 +175,7 @@ function buildPhoto(fig) {
       gap.draw({
         heading: "upper less lower",
         label: "The difference of the two pooled maps.",
-        map: ways[0][last].map((row, r) => row.map((v, c) => v - ways[1][last][r][c])),
+        map: gaps,
         palette: "value",
         share: scale,
         regions: marks(last),

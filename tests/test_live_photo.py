@@ -162,7 +162,7 @@ def test_what_the_keys_point_at_is_announced(figures):
 def test_canvases_are_drawn_again_for_paper(figures):
     read = """(frame) => [...frame.querySelector("canvas").getContext("2d").getImageData(0, 0, 1, 1).data]"""
     corner = lambda page: page.locator("[data-canvas=difference]").evaluate(read)  # noqa: E731
-    dark = figures(Photo(operator="average", beside="average"), theme="dark")
+    dark = figures(Photo(operator="average", beside="average"), theme="dark", color_scheme="light", width=500)
     before = corner(dark)
     dark.emulate_media(media="print")
     light = corner(figures(Photo(operator="average", beside="average")))

@@ -286,8 +286,10 @@ def test_in_a_browser(browser, tmp_path):
         page.goto(path.as_uri())
         review = page.locator(".poolref-quiz").first
         questions, feedback = review.locator("> fieldset"), review.locator("> fieldset > .feedback")
-        button = {name: review.locator(".steps button", has_text=name) for name in ("Back", "Next", "Start over")}
-        steps = review.locator(".steps span")
+        button = {
+            name: review.locator("> fieldset .steps button", has_text=name) for name in ("Back", "Next", "Start over")
+        }
+        steps = review.locator("> fieldset .steps span")
 
         # One at a time, and nothing told before a choice.
         assert [question.is_visible() for question in questions.all()] == [True, False, False, False, False]
@@ -455,5 +457,5 @@ def test_on_the_published_page(page):
                 fieldset.locator("label").nth(answer).click()
                 assert fieldset.locator(".feedback").inner_text().startswith(words)
             if question is not bank[part][-1]:
-                root.locator(".steps button", has_text="Next").click()
-        assert root.locator(".steps span").inner_text().endswith("5 right")
+                root.locator("> fieldset .steps button", has_text="Next").click()
+        assert root.locator("> fieldset .steps span").inner_text().endswith("5 right")

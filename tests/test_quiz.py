@@ -253,8 +253,9 @@ def test_a_preview_question_comes_back_as_its_variant():
 
 def test_without_a_page_it_is_text(capsys):
     quiz("max-pooling", "preview")
-    shown = capsys.readouterr().out
-    assert shown.startswith("1. A window holds −3") and "   d) −1" in shown
+    shown, first = capsys.readouterr().out, load(BANKS[0])["preview"][0]
+    assert BANKS[0].stem == "max-pooling" and shown.startswith(f"1. {' '.join(first['question'].split())}")
+    assert f"   d) {first['options'][3]['answer']}" in shown
     assert text(BANK, "review") == "1. Which?\n1 2\n3 4\n   a) This\n   b) That\n   c) <script>alert(1)</script>"
 
 
@@ -399,7 +400,7 @@ def test_without_scripts(browser):
         label, told = page.locator("label").first, "label => getComputedStyle(label, '::after').content"
         assert label.evaluate(told) == "none"
         label.click()
-        assert label.evaluate(told).startswith('"Not this one. ')
+        assert label.evaluate(told).startswith(('"Not this one. ', '"Right. '))
 
 
 def test_in_a_notebook_that_is_not_trusted(browser):

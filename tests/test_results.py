@@ -6,6 +6,7 @@ import re
 from base64 import b64decode
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import stats
@@ -115,6 +116,7 @@ def test_table_and_charts_show_every_case(toy):
     ]
     noise = results("textures").chart("accuracy", "right", filters="fixed", pooling="max", trained="with the noise")
     assert noise.axes[0].get_yticklabels()[-1].get_text() == "none", "no noise is not no pooling"
+    plt.close("all")
 
 
 def test_charts_take_the_colours_of_the_page(toy, monkeypatch):

@@ -253,8 +253,8 @@ def test_a_preview_question_comes_back_as_its_variant():
 
 def test_without_a_page_it_is_text(capsys):
     quiz("max-pooling", "preview")
-    shown, first = capsys.readouterr().out, load(BANKS[0])["preview"][0]
-    assert BANKS[0].stem == "max-pooling" and shown.startswith(f"1. {' '.join(first['question'].split())}")
+    shown, first = capsys.readouterr().out, load(BANKS[0].with_name("max-pooling.yml"))["preview"][0]
+    assert shown.startswith(f"1. {' '.join(first['question'].split())}")
     assert f"   d) {first['options'][3]['answer']}" in shown
     assert text(BANK, "review") == "1. Which?\n1 2\n3 4\n   a) This\n   b) That\n   c) <script>alert(1)</script>"
 

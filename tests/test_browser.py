@@ -212,3 +212,54 @@ def test_the_theme_follows_the_system_until_a_button_says_otherwise(page):
     assert chosen != "auto"
     page.reload()
     assert page.evaluate("document.documentElement.dataset.mode") == chosen
+
+
+def test_the_focus_is_seen_in_the_frame(page):
+    open_page(page, "/book/max-pooling.html")
+    seen = set()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        seen.add(
+            page.evaluate(
+                """() => {
+            const el = document.activeElement, { outlineStyle, outlineWidth } = getComputedStyle(el);
+            if (!(outlineStyle !== "none" && parseFloat(outlineWidth) >= 2)) return null;
+            if (el.matches("nav.bd-links a")) return "contents";
+            if (el.matches(".primary-toggle, .sidebar-toggle")) return "toggle";
+            return el.closest(".bd-header-article") ? el.getAttribute("aria-label") ?? el.className : null;
+        }"""
+            )
+        )
+    assert {"contents", "toggle"} < seen and any("ownload" in name for name in seen if name), seen
+
+
+def test_the_first_screen_compares_both_ways_of_max_pooling(page):
+    open_page(page, "/book/max-pooling.html")
+    for width, height in [(1280, 900), (390, 844)]:
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate("scrollTo(0, 0)")
+        for kind in ("first4", "second4"):
+            box = page.locator(f"[data-canvas={kind}]").bounding_box()
+            assert box["y"] + box["height"] <= height, (kind, width)
+
+
+def test_a_label_stands_nearer_to_its_own_picture(page):
+    open_page(page, "/book/max-pooling.html")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        above, label, own = (
+            page.locator(part).first.bounding_box()
+            for part in ("[data-canvas=first0]", ".pr-first1 .pr-title", "[data-canvas=first1]")
+        )
+        below = own["y"] - label["y"] - label["height"]
+        assert below >= 0 and 2 * below < label["y"] - above["y"] - above["height"], width
+
+
+@pytest.mark.parametrize("address", CHAPTERS)
+def test_paper_has_no_marker_of_what_stays_folded(page, address):
+    open_page(page, address)
+    page.emulate_media(media="print")
+    answers = page.get_by_text("Answer", exact=True)
+    assert not any(answer.is_visible() for answer in answers.all())
+    for folded in page.locator("main details:not([open]) > summary").all():
+        assert not folded.is_visible() or folded.evaluate("(el) => getComputedStyle(el).listStyleType") == "none"

@@ -3,6 +3,7 @@
 import re
 from base64 import b64decode
 from io import BytesIO
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -254,10 +255,36 @@ def test_signals_volumes_and_pictures_say_what_they_hold():
 
 def test_arrows_go_from_cell_to_cell():
     a, b = Map(np.zeros((2, 2))), Map(np.zeros((2, 2)))
-    plain = draw(a, b).svg()
-    assert draw(a, b, arrows=[((0, (0, 0)), (1, (1, 1)))]).svg().count("Q") == plain.count("Q") + 1
+    assert "<path" not in draw(a, b).svg()
+    assert draw(a, b, arrows=[((0, (0, 0)), (1, (1, 1)))]).svg().count("<path") == 2, "a line and its head"
     with pytest.raises(ValueError, match="arrows must name panels 0 to 1, got 2"):
         draw(a, b, arrows=[((0, (0, 0)), (2, (0, 0)))])
+
+
+@pytest.mark.parametrize("width", [780, 150], ids=["beside", "below"])
+def test_arrows_keep_off_the_numbers(width):
+    """Whatever cells they join: every point of an arrow is 7.5 pixels from the middle of every number."""
+    cells = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        arrows = [((0, cell), (1, tuple(rng.integers(0, 3, 2)))) for cell in cells]
+        svg = draw(Map(np.ones((2, 2))), Map(np.ones((3, 3))), arrows=arrows).svg(width)
+        written, corner = [], (0, 0)
+        for x, y, row, column in re.findall(
+            r'<g transform="translate\((\S+) (\S+)\)"|<text x="(\S+)" y="(\S+)"[^>]*>1<', svg
+        ):
+            if x:
+                corner = (float(x), float(y))
+            else:
+                written.append((corner[0] + float(row), corner[1] + float(column) - 4.6))
+        assert len(written) == 13
+        ways = [path for path in re.findall(r'<path d="(M[^"]+)"', svg) if "Q" in path]
+        assert len(ways) == 4
+        for way in ways:
+            points = np.array(re.findall(r"(-?[\d.]+) (-?[\d.]+)", way), float)
+            line = np.concatenate([np.linspace(p, q, 50) for p, q in pairwise(points)])
+            away = np.abs(line[:, None] - np.array(written)).max(axis=2)
+            assert away.min() >= 7.5
 
 
 def test_drawings_refuse_what_they_cannot_draw():

@@ -316,6 +316,15 @@ def test_full_screen_and_back(name, figures):
     page.wait_for_function("!document.fullscreenElement && !document.querySelector('.pr-full')")
 
 
+@every_figure
+def test_full_screen_on_a_phone_has_one_column(name, figures):
+    page = figures(default(name), width=390, height=844)
+    page.get_by_role("button", name="Full screen", exact=True).click()
+    page.wait_for_function("document.fullscreenElement?.classList.contains('pr-full')")
+    assert page.locator(".pr-stage").bounding_box()["width"] > 330
+    assert page.evaluate("document.querySelector('.pr-full').scrollWidth") <= 390
+
+
 PREDICTION = {"question": "What will it be?", "choices": ["this", "that"], "answer": 1, "why": "So it is."}
 
 
@@ -437,6 +446,18 @@ def test_try_this_sets_the_nearest_figure_above(monkeypatch, figures):
     assert not page.get_by_text("Large.").is_visible()
     page.get_by_text("Answer").last.click()
     assert page.get_by_text("Large.").is_visible()
+
+
+def test_setting_a_figure_keeps_the_task_in_sight(monkeypatch, figures):
+    shown = tasks(monkeypatch, "explorer", [("Slide by `1`.", {"stride": 1}, "It has 7 rows.")])
+    frame = "<style>html { scroll-padding-top: 64px } /* a bar, as the site has */</style>"
+    page = figures(frame, default("explorer"), shown["text/html"], "<div style='height: 2000px'></div>", height=680)
+    button = page.get_by_role("button", name="Set the figure")
+    button.evaluate("(el) => scrollBy(0, el.getBoundingClientRect().top - 80)")
+    button.click()
+    assert page.locator(".pr-stage").bounding_box()["y"] >= 64, "not below the bar"
+    box = button.bounding_box()
+    assert box["y"] + box["height"] <= 680
 
 
 def test_try_this_without_javascript_has_no_buttons(monkeypatch, figures):

@@ -18,6 +18,7 @@ from poolref.numpy import avg_pool, gem_pool, lse_pool, max_pool, soft_pool
 from poolref.regions import Adaptive, Pyramid, Running, Window
 from poolref.teaching import data, explorer
 from poolref.teaching.live.explorer import OPERATORS, Explorer
+from poolref.teaching.tokens import paint
 
 # --- Python ----------------------------------------------------------------------------------------------------------
 
@@ -547,3 +548,83 @@ def test_every_reducer_has_words(figures):
         assert state(page)["operator"] == state(page)["beside"] == operator
         assert sentence(page).startswith("Output (1, 1) = ")
         assert np.all(numbers(page, "difference") == 0)
+
+
+def frames(page):
+    return [page.locator(f".pr-{kind} .pr-frame").is_visible() for kind in ("map", "output")]
+
+
+def test_showing_a_state_and_starting_again_forget_the_touched_cell(figures):
+    page = figures(Explorer())
+    assert frames(page) == [True, True]
+    for forget in (
+        lambda: page.get_by_role("button", name="Start again").click(),
+        lambda: page.evaluate("poolref.awake[0].show({ stride: 1 })"),
+    ):
+        cell(page, "map", 5, 5).click()
+        assert sentence(page).startswith("Cell (5, 5)") and frames(page) == [False, False]
+        forget()
+        assert sentence(page).startswith("Output") and frames(page) == [True, True]
+
+
+def test_a_changed_cell_shows_the_output_that_holds_it(figures):
+    page = figures(Explorer(values="ties"))
+    cell(page, "map", 5, 0).click()
+    page.keyboard.type("9")
+    page.keyboard.press("Enter")
+    assert state(page)["selected"] == [2, 0] and frames(page) == [True, True]
+    assert sentence(page).startswith("Output (2, 0) = max(") and "= 9, from cell (5, 0)" in sentence(page)
+    page.get_by_role("button", name="Undo", exact=True).click()
+    assert state(page)["values"] == data.ties().tolist(), "one step back"
+    page = figures(Explorer(values="ties", kernel_size=1, stride=2))
+    cell(page, "map", 1, 1).click()
+    page.keyboard.type("9")
+    page.keyboard.press("Enter")
+    assert sentence(page) == "Cell (1, 1) = 9 is seen by no output: the windows step over it."
+
+
+def test_controls_and_panels_stay_in_place(figures):
+    page = figures(Explorer(), width=1000)
+    parts = [page.get_by_label("Beside it"), page.locator(".pr-own summary"), page.locator(".pr-timeline")]
+    places = lambda: [part.bounding_box()["y"] for part in parts]  # noqa: E731
+    before = places()
+    page.get_by_label("Beside it").select_option("soft")
+    assert places()[0] == before[0], "its parameter stands below it"
+    page.get_by_label("Beside it").select_option("")
+    page.get_by_label("Regions").select_option("whole")
+    assert places()[:2] == before[:2]
+    page.get_by_label("Regions").select_option("window")
+    page.get_by_role("slider", name="padding").fill("2")
+    assert page.get_by_role("status").inner_text() and places() == before
+
+
+def test_the_map_that_can_be_typed_is_the_map_that_is_shown(figures):
+    page = figures(Explorer(), width=390)
+    page.get_by_text("Type a whole map").click()
+    field = page.get_by_role("textbox")
+    page.get_by_label("Map", exact=True).select_option("ties")
+    shown = [[float(v) for v in line.split()] for line in field.input_value().split("\n")]
+    np.testing.assert_array_equal(shown, data.ties())
+    assert field.evaluate("(el) => getComputedStyle(el).whiteSpace") == "pre"
+    assert field.bounding_box()["width"] > 300
+    field.fill("1 2\n3")
+    field.blur()
+    page.set_viewport_size({"width": 380, "height": 900})  # drawn again
+    assert field.input_value() == "1 2\n3", "what cannot be a map is not taken away"
+
+
+def test_the_old_value_of_a_cell_is_large_enough_to_read(figures):
+    page = figures(Explorer(values="ties"), width=390)
+    cell(page, "map", 0, 0).click()
+    page.keyboard.type("9")
+    page.keyboard.press("Enter")
+    size = page.locator(".pr-map .pr-was").evaluate("(el) => parseFloat(getComputedStyle(el).fontSize)")
+    assert size >= 11
+
+
+def test_the_picture_fills_the_winner():
+    def filled(operator):
+        svg = Explorer(operator=operator, values=[[1, 5], [3, 2]]).picture()
+        return re.findall(rf'<rect[^>]*fill="{re.escape(paint("region"))}"/><text[^>]*>(\d)', svg)
+
+    assert filled("max") == ["5"] and filled("min") == ["1"] and filled("average") == []

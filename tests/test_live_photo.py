@@ -1,6 +1,7 @@
 """A photograph through filter, ReLU and pooling."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -116,3 +117,59 @@ def test_nonsense_is_refused(name, value):
 def test_rounds_must_leave_something():
     with pytest.raises(ValueError, match="nothing of the picture is left"):
         live.photo(kernel_size=6, rounds=3)
+
+
+def test_the_photograph_of_a_camera_is_a_picture_and_no_webcam(figures):
+    page = figures(Photo(picture="cat"))
+    menu = page.get_by_label("Picture", exact=True)
+    menu.select_option("camera")
+    assert state(page)["picture"] == "camera" and page.get_by_role("status").inner_text() == ""
+    values = menu.locator("option").evaluate_all("(all) => all.map((option) => option.value)")
+    assert len(values) == len(set(values)) and "webcam" in values
+
+
+def test_both_ways_have_a_row_and_their_difference_is_last(figures):
+    def places(**parts):
+        page = figures(Photo(**parts))
+        boxes = {
+            canvas.get_attribute("data-canvas"): canvas.bounding_box()
+            for canvas in page.locator("[data-canvas]").all()
+            if canvas.is_visible()
+        }
+        return {kind: (round(box["x"]), round(box["y"])) for kind, box in boxes.items()}
+
+    for rounds in (1, 3):
+        at = places(rounds=rounds, filter_again=False)
+        assert at["first0"][0] == at["first1"][0] and at["first0"][1] < at["first1"][1]
+        for i in range(2, rounds + 2):
+            assert at[f"first{i}"][1] == at["first0"][1] and at[f"second{i}"] == (at[f"first{i}"][0], at["first1"][1])
+        assert at["difference"][0] > at[f"first{rounds + 1}"][0]
+        assert at["first0"][1] < at["difference"][1] < at["first1"][1]
+        alone = places(rounds=rounds, filter_again=False, beside="")
+        assert len({y for _, y in alone.values()}) == 1 and len(alone) == rounds + 2
+
+
+def test_what_the_keys_point_at_is_announced(figures):
+    page = figures(Photo())
+    announced = lambda: page.locator(".pr-sentence").get_attribute("aria-live")  # noqa: E731
+    page.locator("[data-canvas=first2]").hover()
+    assert sentence(page).startswith("Cell") and announced() == "off"
+    page.locator("[data-canvas=first2]").focus()
+    page.keyboard.press("ArrowRight")
+    assert announced() == "polite"
+
+
+def test_canvases_are_drawn_again_for_paper(figures):
+    read = """(frame) => [...frame.querySelector("canvas").getContext("2d").getImageData(0, 0, 1, 1).data]"""
+    corner = lambda page: page.locator("[data-canvas=difference]").evaluate(read)  # noqa: E731
+    dark = figures(Photo(operator="average", beside="average"), theme="dark", color_scheme="light", width=500)
+    before = corner(dark)
+    dark.emulate_media(media="print")
+    light = corner(figures(Photo(operator="average", beside="average")))
+    assert before != light and corner(dark) == light
+
+
+def test_the_still_is_two_and_two_on_a_phone():
+    wide, narrow = Photo().picture(), Photo().narrow_picture()
+    places = [re.findall(r'<g transform="translate\((\S+) (\S+)\)" text', svg) for svg in (wide, narrow)]
+    assert [len({x for x, _ in each}) for each in places] == [4, 2]

@@ -3,8 +3,10 @@
 import json
 import math
 import re
+from base64 import b64decode
 from dataclasses import replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,8 +14,9 @@ from scipy import stats
 from benchmarks.networks import study as studies
 from benchmarks.networks.__main__ import main
 from benchmarks.networks.study import Study, get, names, run, study
-from poolref.teaching import results
+from poolref.teaching import results, show
 from poolref.teaching.results import INSTALLED_RESULTS, REPOSITORY_RESULTS, Results, interval
+from poolref.teaching.tokens import paint
 
 STUDIES = names()
 KEPT = sorted(path.stem for path in REPOSITORY_RESULTS.glob("*.json"))
@@ -109,8 +112,24 @@ def test_table_and_charts_show_every_case(toy):
     assert axes.get_xlabel() == "right answers" and len(axes.lines) == 6
     curves = results("rotation").curves("accuracy", "turned", "angle in degrees", "right", bent=0, trained="upright")
     assert [text.get_text() for text in curves.axes[0].get_legend().get_texts()] == [
-        *["max", "average", "subsample", "none"]
+        *["max", "average", "one cell of four", "no pooling"]
     ]
+    noise = results("textures").chart("accuracy", "right", filters="fixed", pooling="max", trained="with the noise")
+    assert noise.axes[0].get_yticklabels()[-1].get_text() == "none", "no noise is not no pooling"
+    plt.close("all")
+
+
+def test_charts_take_the_colours_of_the_page(toy, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **_: shown.append(bundle))
+    curves = results("rotation").curves("accuracy", "turned", "angle", "right", bent=0, trained="upright")
+    for figure in (toy.chart("accuracy", "right answers"), curves):
+        show(figure, alt="A chart.")
+        image = shown[-1]["text/html"]
+        svg = b64decode(image.split("base64,")[1].split('"')[0]).decode()
+        words = re.findall(r'<text[^>]*style="([^"]*)"', svg)
+        assert len(words) > 6 and all(f"fill: {paint('ink')}" in style for style in words), words
+        assert int(re.search(r'width="(\d+)"', image)[1]) <= 480
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ class Panel:
 
     ranks = (1, 2)
     margin = 0  # cells of padding on each side
+    half = CELL / 2  # pixels from the middle of a cell to its edge
 
     def _cells(self, name: str, cells: Iterable[Cell]) -> frozenset[tuple[int, ...]]:
         shape, found = self.values.shape, set()
@@ -258,6 +259,10 @@ class Heat(Panel):
         rows, columns = self.values.shape[:2]
         return columns * self._pitch, rows * self._pitch
 
+    @property
+    def half(self) -> float:
+        return self._pitch / 2
+
     def centre(self, cell: Cell) -> tuple[float, float]:
         return (cell[1] + 0.5) * self._pitch, (cell[0] + 0.5) * self._pitch
 
@@ -332,10 +337,7 @@ class Drawing:
             body = "".join(item.parts(most[_is_gradient(item)]))
             # Numbers are centred once, for all of them.
             out.append(f'<g transform="translate({_n(x)} {_n(corners[-1][2])})" text-anchor="middle">{body}</g>')
-        for number, ((i, start), (j, end)) in enumerate(self.arrows):
-            (a, ax, ay), (b, bx, by) = corners[i], corners[j]
-            (x0, y0), (x1, y1) = a.centre(start), b.centre(end)
-            out.append(_arrow(ax + x0, ay + y0, bx + x1, by + y1, number))
+        out += map(_arrow, _ways([[(*corners[i], cell) for i, cell in ends] for ends in self.arrows]))
         wide, high = math.ceil(wide) + 2 * MARGIN, math.ceil(high) + 2 * MARGIN
         body = "".join(out)
         if "url(#hatch)" in body:
@@ -566,22 +568,58 @@ def _outline(
     return f'<path d="{"".join(path)}" fill="none" {stroke}/>'
 
 
-def _arrow(x0: float, y0: float, x1: float, y1: float, number: int) -> str:
-    """A bent arrow from cell to cell that leaves their numbers free."""
-    length = math.hypot(x1 - x0, y1 - y0) or 1
-    ux, uy = (x1 - x0) / length, (y1 - y0) / length
-    bend = 0.12 * length
-    mx, my = (x0 + x1) / 2 + uy * bend, (y0 + y1) / 2 - ux * bend
+def _ways(arrows: Sequence[tuple]) -> list[list[tuple[float, float]]]:
+    """For each arrow the points of its way along the borders of cells, where no numbers stand.
 
-    def towards(x: float, y: float) -> tuple[float, float]:
-        d = math.hypot(mx - x, my - y) or 1
-        return x + 12 * (mx - x) / d, y + 12 * (my - y) / d
+    An arrow, ((panel, x, y of its corner, cell), the same of its end), leaves its cell across the border below, goes to
+    the right of the panel, in the gap down or up to the border above the row that it leads to, and on to the cell.
+    Where the second panel stands below the first, x and y change places.  What goes the same way goes side by side, in
+    an order in which arrows that lead downwards do not cross.
+    """
+    ends = []
+    for (a, ax, ay, start), (b, bx, by, end) in arrows:
+        below = by >= ay + a.size[1]
+        turn = slice(None, None, -1 if below else 1)  # (along, across) the way to the other panel
+        (x0, y0), (x1, y1) = a.centre(start), b.centre(end)
+        from_, to = (ax + x0, ay + y0)[turn], (bx + x1, by + y1)[turn]
+        ends.append((below, (ax, ay)[turn][0] + a.size[turn][0], from_, to, a.half, b.half))
+    order = sorted(range(len(ends)), key=lambda n: (ends[n][2][1], -ends[n][2][0]))
 
-    (sx, sy), (ex, ey) = towards(x0, y0), towards(x1, y1)
-    angle = math.degrees(math.atan2(ey - my, ex - mx))
+    def rank(n: int, key: Callable) -> tuple[int, int]:
+        alike = [m for m in order if key(ends[m]) == key(ends[n])]
+        return alike.index(n), len(alike)
+
+    ways = []
+    for n, (below, edge, (sa, sb), (ea, eb), half, half_end) in enumerate(ends):
+        k, many = rank(n, lambda end: end[:2])
+        lane = edge + GAP * (many - k) / (many + 1)
+        k, many = rank(n, lambda end: (end[0], end[2][1]))
+        out = sb + half + min(3, 9 / many) * (k - (many - 1) / 2)
+        k, many = rank(n, lambda end: (end[0], end[3][1]))
+        into = eb - half_end - min(3, 9 / many) * (many - k)
+        k, many = rank(n, lambda end: (end[0], end[3]))
+        aim = ea + min(6, 18 / many) * ((many - 1) / 2 - k)
+        way = [(sa, sb + half - 4), (sa, out), (lane, out), (lane, into), (aim, into), (aim, eb - half_end + 4)]
+        ways.append([point[::-1] for point in way] if below else way)
+    return ways
+
+
+def _arrow(way: Sequence[tuple[float, float]]) -> str:
+    """An arrow along points, with round corners."""
+    path = f"M{_n(way[0][0])} {_n(way[0][1])}"
+    for before, (x, y), after in zip(way, way[1:], way[2:]):
+        near = []
+        for px, py in (before, after):
+            length = math.hypot(px - x, py - y) or 1
+            share = min(4, length / 2) / length
+            near.append((x + share * (px - x), y + share * (py - y)))
+        (x0, y0), (x1, y1) = near
+        path += f"L{_n(x0)} {_n(y0)}Q{_n(x)} {_n(y)} {_n(x1)} {_n(y1)}"
+    (px, py), (x, y) = way[-2:]
+    angle = math.degrees(math.atan2(y - py, x - px))
     stroke = f'fill="none" stroke="{paint("ink")}" stroke-width="1.5"'
-    head = f'<path transform="translate({_n(ex)} {_n(ey)}) rotate({_n(angle)})" d="M-7 -4L0 0L-7 4" {stroke}/>'
-    return f'<path d="M{_n(sx)} {_n(sy)}Q{_n(mx)} {_n(my)} {_n(ex)} {_n(ey)}" {stroke}/>{head}'
+    head = f'<path transform="translate({_n(x)} {_n(y)}) rotate({_n(angle)})" d="M-5 -3.5L0 0L-5 3.5" {stroke}/>'
+    return f'<path d="{path}L{_n(x)} {_n(y)}" {stroke}/>{head}'
 
 
 SIGNS = ("×", "+", "−", "=")

@@ -61,6 +61,8 @@
   let current = 0;
   const show = () => {
     questions.forEach((question, i) => question.classList.toggle("current", i === current));
+    // Above the feedback, so that an answer does not push the buttons away.
+    if (!questions[current].contains(steps)) questions[current].querySelector(".feedback").before(steps);
     const answered = questions.filter((question) => chosenIn(question) >= 0).length;
     const right = root.querySelectorAll(":scope > fieldset input:checked + label[data-right]").length;
     const all = answered === questions.length ? ` · all answered, ${right} right` : ` · ${answered} answered`;
@@ -89,7 +91,6 @@
     });
   }
   root.querySelector(":scope > .answers")?.remove();
-  questions.at(-1).after(steps);
   root.classList.add("alive");
   current = Math.max(0, questions.findIndex((question) => chosenIn(question) < 0));
   show();

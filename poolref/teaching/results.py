@@ -16,6 +16,7 @@ import numpy as np
 
 from poolref.teaching.drawing import chart
 from poolref.teaching.extras import need
+from poolref.teaching.tokens import colours
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,9 +24,16 @@ if TYPE_CHECKING:
 REPOSITORY_RESULTS = Path(__file__).parents[2] / "book" / "results"
 INSTALLED_RESULTS = Path(__file__).parent / "kept_results"
 
-# Colours of tokens.css on white, so that a figure follows the theme of its page.
-INK, VALUE = "#16202b", "#3f97d6"
-COLOURS = (VALUE, "#b84a00", "#1a7f4b", "#7a3fb5", INK)
+# What charts call the kinds of pooling, where a case names one.
+NETWORK = ("pooling", "network", "trained_with")
+POOLINGS = {
+    "lp": "L2 (lp)",
+    "max_blur": "max, then blur",
+    "subsample": "one cell of four",
+    "none": "no pooling",
+    "none, dilated": "no pooling, dilated",
+}
+CURVES = [colours[name] for name in ("value", "region", "gain", "loss", "ink")]
 
 
 class Interval(NamedTuple):
@@ -164,13 +172,13 @@ class Results:
             **case: which cases to show.  Default all.
         """
         shown = [each for each in self.cases() if case.items() <= each.items()][::-1]
-        figure, axes = chart(width=6.4, height=0.6 + 0.34 * len(shown))
+        figure, axes = chart(height=0.6 + 0.27 * len(shown))
         for height, each in enumerate(shown):
             values = list(self.by_seed(measure, **each).values())
             mean, low, high, _ = interval(values)
-            axes.plot(values, [height] * len(values), "o", color=VALUE, alpha=0.5, markersize=4)
-            axes.plot([low, high], [height, height], color=INK, linewidth=2.5)
-            axes.plot(mean, height, "o", color=INK, markersize=6)
+            axes.plot(values, [height] * len(values), "o", color=colours["value"], alpha=0.5, markersize=4)
+            axes.plot([low, high], [height, height], color=colours["ink"], linewidth=2.5)
+            axes.plot(mean, height, "o", color=colours["ink"], markersize=6)
         axes.set_yticks(range(len(shown)), [_words(each, case) for each in shown])
         axes.set_xlabel(label)
         return figure
@@ -190,8 +198,8 @@ class Results:
         for each in shown:
             name = _words(each, {**case, along: None})
             curves.setdefault(name, []).append((each[along], *self.interval(measure, **each)))
-        figure, axes = chart(width=6.4, height=3.6)
-        for (name, points), colour, marker in zip(curves.items(), cycle(COLOURS), cycle("os^Dv")):
+        figure, axes = chart(height=3)
+        for (name, points), colour, marker in zip(curves.items(), cycle(CURVES), cycle("os^Dv")):
             x, mean, low, high, _ = zip(*sorted(points))
             axes.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
             axes.plot(x, mean, marker + "-", color=colour, markersize=5, label=name)
@@ -201,7 +209,8 @@ class Results:
 
 
 def _words(case: Mapping[str, object], known: Mapping[str, object]) -> str:
-    return ", ".join(str(value) for key, value in case.items() if key not in known)
+    words = {key: POOLINGS.get(value, value) if key in NETWORK else value for key, value in case.items()}
+    return ", ".join(str(value) for key, value in words.items() if key not in known)
 
 
 def results(study: str) -> Results:

@@ -155,9 +155,10 @@ function settled(state) {
 function build(fig) {
   const { data, side, stage } = fig;
   const titles = Object.fromEntries(data.operators);
-  let touched = null; // an input cell that the reader touched, instead of an output cell
+  // fig.pointed is an input cell that the reader touched, instead of an output cell.
   let outputs; // what the figure shows, from kit/pooling.js
   let ownMap = null;
+  let written = ""; // the map that stands in the text field
 
   // --- what the reader does
 
@@ -167,12 +168,12 @@ function build(fig) {
   };
   const pickOutput = (selected) => {
     line.stop();
-    touched = null;
+    fig.pointed = null;
     fig.set({ selected }, { record: false });
   };
   const pickInput = (index) => {
     line.stop();
-    touched = index;
+    fig.pointed = index;
     fig.redraw();
   };
   const replaced = (rows, [r, c], value) => rows.map((row, i) => (i === r ? row.map((v, j) => (j === c ? value : v)) : row));
@@ -192,14 +193,20 @@ function build(fig) {
         if (far < least - 1e-9) [nearest, least] = [[i, j], far];
       }),
     );
-    if (!same(nearest, fig.state.selected) || touched) pickOutput(nearest);
+    if (!same(nearest, fig.state.selected) || fig.pointed) pickOutput(nearest);
   }
   drag.start = () => (drag.from = middle(fig.state.selected));
 
   const { refuse } = fig;
   const map = grid("map", {
     onselect: pickInput,
-    onedit: (index, value) => chosen({ values: replaced(fig.state.values, index, value) }),
+    onedit(index, value) {
+      const holds = ([i, j]) => outputs[i][j].cells.some((cell) => same(cell, index));
+      const { selected, values } = fig.state;
+      const holder = [selected, ...outputs.flatMap((row, i) => row.map((_, j) => [i, j]))].find(holds);
+      if (holder) fig.pointed = null; // its window and its output say what the change has done
+      chosen({ values: replaced(values, index, value), selected: holder ?? selected });
+    },
     ondrag: drag,
     refuse,
   });
@@ -218,7 +225,7 @@ function build(fig) {
     moments: () => outputs.flat().length,
     now: () => flat(fig.state.selected),
     go(index, { steps }) {
-      touched = null;
+      fig.pointed = null;
       fig.set({ selected: unflat(index) }, { record: false });
       if (steps) flights();
     },
@@ -303,18 +310,22 @@ function build(fig) {
   fig.bind("arriving", { el: gradientOf.el, show: (value) => gradientOf.show(Array.isArray(value) ? "own" : value) });
   side.append(
     mapMenu.el,
-    group("", operatorMenu, ...parameters.map(([, part]) => part), countPad, beside),
-    group("", fig.select("regions", "Regions", KINDS), ...Object.values(forKind).flat()),
+    group("", operatorMenu, beside, ...parameters.map(([, part]) => part), countPad),
+    group("", fig.select("regions", "Regions", KINDS), h("div", { class: "pr-group pr-kinds" }, ...Object.values(forKind).flat().map(({ el }) => el))),
     group("", fig.check("gradient", "gradient"), gradientOf),
   );
 
   const ownText = control("textarea", { rows: 6, spellcheck: "false", onchange: takeOwn });
   const own = h(
     "details",
-    { class: "pr-own", ontoggle: () => own.open && (ownText.value = fig.state.values.map((row) => row.join(" ")).join("\n")) },
+    { class: "pr-own", ontoggle: writeOwn },
     control("summary", {}, "Type a whole map"),
     h("label", {}, `One row a line, numbers apart by spaces, at most ${LARGEST} rows and columns`, ownText),
   );
+  function writeOwn() {
+    const text = fig.state.values.map((row) => row.join(" ")).join("\n");
+    if (own.open && text !== written) ownText.value = written = text; // what a reader is typing stays
+  }
   function takeOwn() {
     const values = parseMap(ownText.value, LARGEST);
     if (values) chosen({ values });
@@ -354,7 +365,8 @@ function build(fig) {
     const results = outputs.map((row) => row.map(({ value }) => value));
     const region = outputs[i][j];
     const born = ([r, c]) => !line.playing || flat([r, c]) < line.played;
-    if (touched && !(touched[0] < rows && touched[1] < columns)) touched = null;
+    if (fig.pointed && !(fig.pointed[0] < rows && fig.pointed[1] < columns)) fig.pointed = null;
+    const touched = fig.pointed;
     const uses = []; // the outputs that see the touched cell, each with the share it has there
     if (touched) {
       outputs.forEach((row, r) =>
@@ -498,6 +510,7 @@ function build(fig) {
     }
 
     // The words.
+    writeOwn();
     fig.say(touched ? inputInWords() : outputInWords(), { quietly: line.playing });
     const hint = "Touch a cell, or move with the arrow keys; drag the window. Touch a cell twice, or press Enter, to change it.";
     fig.note([isWindow ? sizeInWords(state) : "", hint].filter(Boolean).join("\n"));

@@ -207,7 +207,10 @@ class Explorer(LiveFigure):
         finite = np.concatenate([np.ravel(state["values"]), *output])
         most = np.abs(finite[np.isfinite(finite)]).max(initial=0) or 1
         origin = margin + p * size
-        parts.append(still.numbers(state["values"], origin, origin, most, map(tuple, cells_of(state, (i, j)))))
+        seen, values = [tuple(cell) for cell in cells_of(state, (i, j))], np.array(state["values"])
+        chosen_by = {"max": max, "min": min}.get(state["operator"])
+        winner = chosen_by(seen, key=lambda cell: values[cell]) if chosen_by and seen else ()
+        parts.append(still.numbers(state["values"], origin, origin, most, seen, winner))
         parts.append(still.numbers(output, left, margin, most))
         (y, x), (bottom, right) = starts, ends
         parts.append(still.frame(origin + x * size, origin + y * size, (right - x + 1) * size, (bottom - y + 1) * size))

@@ -67,6 +67,10 @@ class LiveFigure:
         """Return the figure as an SVG, made with poolref.teaching.live.still."""
         raise NotImplementedError
 
+    def narrow_picture(self) -> str | None:
+        """Return the picture as a phone shows it, if that is another."""
+        return None
+
     # --- what a page gets
 
     def constants(self) -> dict[str, Any]:
@@ -86,7 +90,11 @@ class LiveFigure:
         """Return the picture of the figure, with a word on how to wake it."""
         source = "data:image/svg+xml;base64," + b64encode(self.picture().encode()).decode()
         how = "A picture of a live figure. In a notebook, run this cell to wake it; on the site, allow JavaScript."
-        image = f'<img class="poolref-svg" src="{source}" alt="{escape(self.describe())}" style="max-width: 100%">'
+        narrow = self.narrow_picture()
+        more = f' data-narrow="{b64encode(narrow.encode()).decode()}"' if narrow else ""
+        image = (
+            f'<img class="poolref-svg" src="{source}" alt="{escape(self.describe())}" style="max-width: 100%"{more}>'
+        )
         return f'<figure class="poolref poolref-still">{image}<figcaption>{how}</figcaption></figure>'
 
 

@@ -1,4 +1,4 @@
-// A photograph through a filter, ReLU and pooling, up to three times, with two ways to pool one below the other.
+// A photograph through a filter, ReLU and pooling, up to three times, with two ways to pool, one below the other.
 import { pooled, problem } from "./kit/pooling.js";
 import { convolved, relu } from "./kit/network.js";
 import { at, inCell, number, same, scaleOf } from "./kit/numbers.js";
@@ -8,6 +8,7 @@ import { canvasMap } from "./kit/canvas.js";
 import { pictureMenu, unpacked } from "./kit/picture.js";
 
 const ROUNDS = 3;
+const asItIs = (v) => v;
 
 const windowOf = ({ kernel_size, stride }) => ({ kind: "window", kernel_size, stride });
 
@@ -50,10 +51,9 @@ function buildPhoto(fig) {
   const known = {};
   const pictureOf = ({ picture }) =>
     typeof picture === "string" ? (known[picture] ??= unpacked(data.pictures[picture])) : picture;
-  let pointed = null; // {index of a stage, cell}
-
-  const point = (index) => (cell) => {
-    pointed = cell && { index, cell };
+  // fig.pointed is {index of a stage, cell, quietly}.
+  const point = (index) => (cell, { quietly }) => {
+    fig.pointed = cell && { index, cell, quietly };
     fig.redraw();
   };
   const made = (kind, index) => {
@@ -61,15 +61,40 @@ function buildPhoto(fig) {
     if (index > 1) panel.el.classList.add("pr-outcome");
     return panel;
   };
-  // Both ways begin with the photograph and the filter; then each has a line of its own.
   const stageIndices = Array.from({ length: 2 * ROUNDS + 1 }, (_, i) => i);
   const firsts = stageIndices.map((index) => made("first", index));
   const seconds = stageIndices.map((index) => made("second", index)); // the first two of these are never shown
-  const gap = canvasMap("difference", { onpick: (cell) => point(kindsOf(fig.state).length)(cell) });
-  gap.el.classList.add("pr-outcome");
-  const line = (panels) => h("div", { class: "pr-tiles pr-line" }, ...panels.map(({ el }) => el));
-  const lines = [line([...firsts.slice(0, 2), gap]), line(firsts.slice(2)), line(seconds.slice(2))];
-  stage.append(...lines);
+  const gap = canvasMap("difference", { onpick: (...picked) => point(kindsOf(fig.state).length)(...picked) });
+  gap.el.classList.add("pr-outcome", "pr-between");
+  const tiles = h("div", { class: "pr-ways" }, ...[...firsts, ...seconds, gap].map(({ el }) => el));
+  stage.append(tiles);
+
+  // Both ways begin with the photograph above the filter; then each has a row of its own, and their difference is last.
+  // One way alone is one row.
+  function arrange(last, rows) {
+    const place = ({ el }, row, column) => Object.assign(el.style, { gridRow: row, gridColumn: column });
+    place(firsts[0], 1, 1);
+    place(firsts[1], rows, 3 - rows);
+    for (const index of stageIndices.slice(2)) {
+      place(firsts[index], 1, index + 2 - rows);
+      place(seconds[index], 2, index);
+    }
+    place(gap, "1 / span 2", last + 1);
+    tiles.style.setProperty("--tiles", last + 1);
+  }
+
+  // Pointing draws again and again: what a state makes is kept.
+  let kept = {};
+  function madeOf(state) {
+    if (kept.state !== state) {
+      const names = state.beside ? [state.operator, state.beside] : [state.operator];
+      const ways = names.map((name) => stagesOf(pictureOf(state), state, name));
+      const [one, other] = ways.map((way) => way.at(-1));
+      const gaps = other && one.map((row, r) => row.map((v, c) => v - other[r][c]));
+      kept = { state, ways, gaps, scale: scaleOf(...ways.flatMap((way) => way.slice(1))) };
+    }
+    return kept;
+  }
 
   const weights = grid("filter", {
     onedit: ([r, c], value) =>
@@ -101,6 +126,7 @@ function buildPhoto(fig) {
 
   // What a cell of a stage sees of the stages before it: for each the span of rows and of columns.
   function spansOf(state) {
+    const { pointed } = fig;
     if (!pointed || fig.veiled) return {};
     const found = { [pointed.index]: pointed.cell.map((v) => [v, v]) };
     const kinds = kindsOf(state);
@@ -113,33 +139,33 @@ function buildPhoto(fig) {
 
   return function draw() {
     const { state } = fig;
-    const picture = pictureOf(state);
     const kinds = kindsOf(state);
     const last = kinds.length;
-    const ways = [stagesOf(picture, state, state.operator)];
-    if (state.beside) ways.push(stagesOf(picture, state, state.beside));
-    if (pointed && !(ways[0][pointed.index]?.length > pointed.cell[0] && ways[0][pointed.index][0].length > pointed.cell[1])) pointed = null;
+    const { ways, gaps, scale } = madeOf(state);
+    const sees = ({ index, cell: [r, c] }) => ways[0][index]?.length > r && ways[0][index][0].length > c;
+    if (fig.pointed && !sees(fig.pointed)) fig.pointed = null;
+    const { pointed } = fig;
     const spans = spansOf(state);
     const marks = (index) => {
       if (!spans[index]) return [];
       const [[top, bottom], [left, right]] = spans[index];
       return [{ cells: [top, left, bottom - top + 1, right - left + 1] }];
     };
-    const scale = scaleOf(...ways.flatMap((way) => way.slice(1)));
-    lines.forEach((el) => el.style.setProperty("--tiles", Math.max(3, last - 1)));
+    arrange(last, ways.length);
     [firsts, seconds].forEach((panels, n) => {
       const [way, name] = [ways[n], n ? state.beside : state.operator];
       panels.forEach((panel, index) => {
         panel.el.hidden = !way || index > last || (n === 1 && index < 2);
         if (panel.el.hidden) return;
         const map = way[index];
-        const text = index === 0 ? "photograph" : kinds[index - 1] === "filter" ? "filter, ReLU" : titles[name];
+        const isFilter = kinds[index - 1] === "filter";
+        const text = index === 0 ? "photograph" : isFilter ? "filter, ReLU" : titles[name];
         panel.draw({
-          heading: `${text}, ${map.length} \u00d7 ${map[0].length}`,
+          heading: `${text.replace(/ pooling$/, "").replace("photograph", "photo\u00adgraph")}\n${map.length}\u00a0\u00d7\u00a0${map[0].length}`,
           label: `${text}, ${map.length} by ${map[0].length} cells. Point at a cell, or move with the arrow keys.`,
           map,
           palette: index ? "value" : "grey",
-          share: index ? scale : (v) => v,
+          share: index ? scale : asItIs,
           regions: marks(index),
         });
       });
@@ -149,7 +175,7 @@ function buildPhoto(fig) {
       gap.draw({
         heading: "upper less lower",
         label: "The difference of the two pooled maps.",
-        map: ways[0][last].map((row, r) => row.map((v, c) => v - ways[1][last][r][c])),
+        map: gaps,
         palette: "value",
         share: scale,
         regions: marks(last),
@@ -171,11 +197,11 @@ function buildPhoto(fig) {
       fig.say(`${data.size} \u00d7 ${data.size} cells become ${left.length} \u00d7 ${left[0].length}. Point at one of them.`);
       return;
     }
-    const { index, cell } = pointed;
+    const { index, cell, quietly } = pointed;
     const numbers = ways.map((way, n) => `${number(way[index][cell[0]][cell[1]])}${index > 1 && state.beside ? ` (${titles[n ? state.beside : state.operator]})` : ""}`);
     const [[top, bottom], [from, to]] = spans[0] ?? [[0, 0], [0, 0]];
     const square = index ? ` It comes from ${bottom - top + 1} \u00d7 ${to - from + 1} cells of the photograph.` : "";
-    fig.say(`Cell ${at(cell)} is ${(index > 1 ? numbers : numbers.slice(0, 1)).join(" and ")}.${square}`, { quietly: true });
+    fig.say(`Cell ${at(cell)} is ${(index > 1 ? numbers : numbers.slice(0, 1)).join(" and ")}.${square}`, { quietly });
   };
 }
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from poolref import catalog
 from poolref.regions import Window
-from poolref.teaching.live import pictures, still
+from poolref.teaching.drawing import PHONE, Heat, Photograph, draw
+from poolref.teaching.live import pictures
 from poolref.teaching.live.explorer import OPERATORS
 from poolref.teaching.live.figure import LiveFigure, as_number, flag, one_of, packed, whole_number
 
@@ -130,18 +131,20 @@ class Photo(LiveFigure):
         )
 
     def picture(self):
-        state, side, gap = self.state, 150, 16
-        _, filtered, *made = stages(state, state["operator"])
-        most = max(values.max() for values in [filtered, *made]) or 1
-        shown = [("photograph", seen(state)), ("filter, ReLU", filtered / most)]
-        shown += [(OPERATORS[state["operator"]].title, made[-1] / most)]
-        if state["beside"]:
-            shown += [(OPERATORS[state["beside"]].title, stages(state, state["beside"])[-1] / most)]
-        parts = []
-        for n, (words, values) in enumerate(shown):
-            left = gap + n * (side + gap)
-            parts += [still.text(left + side / 2, 26, words), still.pixels(values, left, 36, side, side)]
-        return still.svg(gap + len(shown) * (side + gap), side + 36 + gap, parts)
+        return self._drawing().svg()
+
+    def narrow_picture(self):
+        return self._drawing().svg(PHONE)  # two and two
+
+    def _drawing(self):
+        state = self.state
+        ways = [stages(state, operator) for operator in (state["operator"], state["beside"]) if operator]
+        shown = [Photograph(ways[0][0], title="photograph"), Heat(ways[0][1], title="filter, ReLU")]
+        for operator, way in zip((state["operator"], state["beside"]), ways):
+            rows, columns = way[-1].shape
+            name = OPERATORS[operator].title.removesuffix(" pooling")
+            shown.append(Heat(way[-1], title=f"{name}, {rows} × {columns}"))
+        return draw(*shown)
 
 
 def _filter(value: Any) -> list[list[float]]:

@@ -47,8 +47,13 @@ def arrow(x: float, y: float, length: float) -> str:
     return f'<path d="{path}" fill="none" stroke="{paint("soft")}" stroke-width="2"/>'
 
 
-def numbers(rows: list[list[float]], left: float, top: float, most: float, lit: Iterable[tuple] = ()) -> str:
-    """A map of numbers, one cell of `CELL` pixels each; `most` is the largest magnitude of the figure's one scale."""
+def numbers(
+    rows: list[list[float]], left: float, top: float, most: float, lit: Iterable[tuple] = (), winner: tuple = ()
+) -> str:
+    """A map of numbers, one cell of `CELL` pixels each; `most` is the largest magnitude of the figure's one scale.
+
+    The cells `lit` are outlined, the `winner` is filled.
+    """
     parts, lit = [], set(lit)
     for r, row in enumerate(rows):
         for c, v in enumerate(row):
@@ -56,6 +61,11 @@ def numbers(rows: list[list[float]], left: float, top: float, most: float, lit: 
             share = shares["most"] * min(1, abs(v) / most) if not math.isnan(v) else 0
             box = f'x="{x:g}" y="{y:g}" width="{CELL - 2}" height="{CELL - 2}" rx="5"'
             ring = f' stroke="{paint("region")}" stroke-width="1.5"' if (r, c) in lit else ""
+            if (r, c) == winner:
+                parts.append(f'<rect {box} fill="{paint("region")}"/>')
+                won = {"fill": paint("on-region"), "font_weight": 700}
+                parts.append(text(x + CELL / 2 - 1, y + CELL / 2 + 3, short(v), **won))
+                continue
             parts.append(f'<rect {box} fill="{paint("cell")}"/>')
             parts.append(
                 f'<rect {box} fill="{paint("below" if v < 0 else "value")}" fill-opacity="{share:.3f}"{ring}/>'

@@ -27,7 +27,8 @@ const PALETTES = {
 };
 
 // `onmove(down, right)` hears by how many cells a reader drags the picture (or moves it with the arrow keys),
-// `onpick([row, column])` which cell a reader points at, null when the pointer leaves.
+// `onpick([row, column], {quietly})` which cell a reader points at, null when the pointer leaves; quietly if by pointer:
+// what is said of it need not be announced.
 export function canvasMap(kind, { onmove, onpick } = {}) {
   const title = h("p", { class: "pr-title", id: unique(kind) });
   const canvas = h("canvas");
@@ -38,6 +39,7 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
   const el = h("section", { class: `pr-panel pr-${kind}` }, title, frame);
   let shape = [1, 1];
   let cursor = null;
+  let painted = []; // what the pixels were made of
 
   const cellAt = (event) => {
     const box = canvas.getBoundingClientRect();
@@ -52,7 +54,7 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
     event.stopPropagation();
     if (onmove) return onmove(...step);
     cursor = (cursor ?? shape.map((n) => n >> 1)).map((v, i) => Math.max(0, Math.min(shape[i] - 1, v + step[i])));
-    onpick(cursor);
+    onpick(cursor, { quietly: false });
   });
   if (onmove) {
     let grip = null; // where the drag began, and how many cells of it have been told
@@ -77,9 +79,22 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
       });
     }
   } else if (onpick) {
-    for (const name of ["pointermove", "pointerdown"]) frame.addEventListener(name, (event) => onpick((cursor = cellAt(event))));
-    frame.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && onpick((cursor = null)));
-    frame.addEventListener("focus", () => onpick((cursor ??= shape.map((n) => n >> 1))));
+    for (const name of ["pointermove", "pointerdown"]) frame.addEventListener(name, (event) => onpick((cursor = cellAt(event)), { quietly: true }));
+    frame.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && onpick((cursor = null), { quietly: true }));
+    frame.addEventListener("focus", () => onpick((cursor ??= shape.map((n) => n >> 1)), { quietly: false }));
+  }
+
+  function paint(map, colour) {
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(canvas.width, canvas.height);
+    let i = 0;
+    for (const row of map) {
+      for (const v of row) {
+        if (!Number.isNaN(v)) image.data.set([...colour(v), 255], i); // nothing is drawn of NaN
+        i += 4;
+      }
+    }
+    context.putImageData(image, 0, 0);
   }
 
   return {
@@ -87,6 +102,7 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
     frame,
     // `share(v)` brings a number of `map` to the palette's range; `regions` are {cells: [top, left, high, wide], kind}.
     // `lines` is the distance of a grid of lines over the picture, 0 for none; `square` gives any map a square.
+    // The same `map` and `share` as before are not painted again.
     draw({ heading, label, map, palette = "grey", share = (v) => v, regions = [], lines = 0, square = false }) {
       if (heading !== undefined) title.textContent = heading;
       title.hidden = heading === undefined;
@@ -98,16 +114,9 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
       frame.style.setProperty("--ratio", square ? "1" : `${columns} / ${rows}`);
       if (!frame.isConnected) return; // it has no colours yet; a figure is drawn again when it has a size
       const colour = PALETTES[palette](frame);
-      const context = canvas.getContext("2d");
-      const image = context.createImageData(columns, rows);
-      let i = 0;
-      for (const row of map) {
-        for (const v of row) {
-          if (!Number.isNaN(v)) image.data.set([...colour(share(v)), 255], i); // nothing is drawn of NaN
-          i += 4;
-        }
-      }
-      context.putImageData(image, 0, 0);
+      const made = [map, share, [-1, 0, 1].map(colour).join()];
+      if (made.some((part, i) => part !== painted[i])) paint(map, (v) => colour(share(v)));
+      painted = made;
       marks.setAttribute("viewBox", `0 0 ${columns} ${rows}`);
       const across = (n, line) => Array.from({ length: lines ? Math.ceil(n / lines) : 0 }, (_, i) => line(i * lines)).join("");
       const d = across(rows, (y) => `M0 ${y}H${columns}`) + across(columns, (x) => `M${x} 0V${rows}`);

@@ -88,7 +88,10 @@ function live(kind, definition, { el, data, initial, label, told, hosted }) {
 
   const undo = iconButton("undo", "Undo", () => travel(past, future));
   const redo = iconButton("redo", "Redo", () => travel(future, past));
-  const reset = iconButton("reset", "Start again", () => set(initial));
+  const reset = iconButton("reset", "Start again", () => {
+    fig.pointed = null;
+    set(initial);
+  });
   const before = iconButton("before", "Look at the state before", () => {
     looksBack = !looksBack && past.length > 0;
     refresh();
@@ -182,6 +185,7 @@ function live(kind, definition, { el, data, initial, label, told, hosted }) {
     side,
     foot,
     set,
+    pointed: null, // what the reader points at: a figure's own, no part of the state, forgotten with it
     get state() {
       return current();
     },
@@ -229,6 +233,7 @@ function live(kind, definition, { el, data, initial, label, told, hosted }) {
       for (const line of lines) line.stop();
       const known = Object.entries(patch).every(([name, value]) => name in initial && sameKind(value, initial[name]));
       if (!known || problem({ ...initial, ...patch })) return fig.refuse("The figure cannot show that state.");
+      fig.pointed = null;
       set({ ...initial, ...patch });
     },
   };
@@ -293,15 +298,15 @@ function live(kind, definition, { el, data, initial, label, told, hosted }) {
 
 const sameKind = (a, b) => a === null || b === null || typeof a === typeof b || Array.isArray(a) || Array.isArray(b);
 
-// Canvases keep the colours they were drawn in: draw again when the page turns light or dark.
+// Canvases keep the colours they were drawn in: draw again when the page turns light or dark, or to paper.
 function onTheme(redraw) {
-  const wish = matchMedia("(prefers-color-scheme: dark)");
-  wish.addEventListener("change", redraw);
+  const wishes = ["(prefers-color-scheme: dark)", "print"].map((query) => matchMedia(query));
+  for (const wish of wishes) wish.addEventListener("change", redraw);
   const seen = new MutationObserver(redraw);
   const attributeFilter = ["data-theme", "theme", "data-jp-theme-light", "data-vscode-theme-kind"];
   for (const el of [document.documentElement, document.body]) seen.observe(el, { attributes: true, attributeFilter });
   return () => {
-    wish.removeEventListener("change", redraw);
+    for (const wish of wishes) wish.removeEventListener("change", redraw);
     seen.disconnect();
   };
 }
@@ -321,7 +326,7 @@ function hearTries() {
     const chosen = above.at(-1);
     if (!chosen) return;
     chosen.show(state);
-    chosen.el.scrollIntoView({ block: "nearest", behavior: "auto" });
+    chosen.el.querySelector(".pr-stage").scrollIntoView({ block: "nearest", behavior: "auto" });
     chosen.el.classList.remove("pr-set");
     void chosen.el.offsetWidth; // so that the animation runs again
     chosen.el.classList.add("pr-set");

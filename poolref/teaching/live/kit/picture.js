@@ -27,10 +27,10 @@ export function pictureMenu(text, names, size, onchange, refuse) {
   const file = control("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "A picture of your own" });
   const view = h("div", { class: "pr-camera", hidden: true });
   const options = [...names.map((name) => [name, name]), ["own", "my own picture \u2026"]];
-  if (hasCamera) options.push(["camera", "the camera \u2026"]);
+  if (hasCamera) options.push(["webcam", "the camera \u2026"]); // "camera" is a photograph
   let shown = names[0];
   const menu = select(text, options, (value) => {
-    if (value !== "own" && value !== "camera") return onchange(value);
+    if (value !== "own" && value !== "webcam") return onchange(value);
     menu.show(shown);
     if (value === "own") file.click();
     else film();

@@ -63,12 +63,12 @@ def sized_before_padding(x, k, s, p):
     return max_loop(x, k, s, p)[:height, :width]
 
 
-def max_sized(x, k, s, p, *, pad=0, extra=0, back=0):
-    """A map padded by `pad`, a size that counts `extra` cells more, and windows that begin `back` cells earlier."""
+def max_sized(x, k, s, p, *, pad=0, extra=0, back=0, first=-np.inf):
+    """A map padded by `pad`, a size that counts `extra` cells more, windows `back` cells earlier, but after `first`."""
     x = np.pad(x, pad, constant_values=-np.inf)
     y = np.empty([(n + extra - k) // s + 1 for n in x.shape])
     for i, j in np.ndindex(y.shape):
-        top, left = i * s - back, j * s - back
+        top, left = (max(n * s - back, first) for n in (i, j))
         y[i, j] = np.max(x[top : top + k, left : left + k])
     return y
 
@@ -228,6 +228,11 @@ FORWARD = {
         "pads the output",
     ),
     "kernel of 2": (lambda x, k, s, p: max_loop(x, 2, s, p), "takes 2, whatever"),
+    "padding added to the start": (
+        lambda x, k, s, p: max_loop(x, k, s, p, corner=lambda i, j, k, s, p: (i * s + p, j * s + p)),
+        "shifts the windows",
+    ),
+    "moved inside": (lambda x, k, s, p: max_sized(x, k, s, p, extra=2 * p, back=p, first=0), "moves it inside"),
     "range without + 1": (to_range, "last window is missing"),
     "array of whole numbers": (whole_output, "array of whole numbers"),
     "from the other side": (lambda x, k, s, p: max_loop(np.pad(x, p, mode="wrap"), k, s, 0), "from the other side"),

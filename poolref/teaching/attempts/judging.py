@@ -18,7 +18,7 @@ SAMPLE = 40  # inputs on which an idea is compared with an attempt: failing ones
 ALIKE = 0.6  # how much of what either gets wrong an idea must get wrong just as the attempt does
 CONTRAST = 0.4  # by how much more often an attempt must fail under a circumstance than otherwise
 STOPPED = ("endless", "ended")  # no second look is taken at these
-ENOUGH = 25  # inputs, if on each of them it stops with the same error
+CRASHING = 2.0  # for those on which it stops with one and the same error, as long as nothing else has happened
 RIGHT_BUT = "The answer is right, but "
 
 
@@ -171,15 +171,16 @@ def solved(exercise, case):
 
 
 def judge_function(exercise, attempt, run):
-    inputs, deadline = inputs_of(exercise), time.monotonic() + ALL_SECONDS
+    inputs, loaded = inputs_of(exercise), None
     with run(attempt) as call:
         outcomes, complaints = [], []
         for input in inputs:
             outcomes.append(call(input.arguments))
             complaints.append(complaint_about(exercise, outcomes[-1], input.expected))
-            if complaints[-1].status in STOPPED or time.monotonic() > deadline:
-                break
-            if len(outcomes) == ENOUGH and outcomes[0].error and len({outcome.error for outcome in outcomes}) == 1:
+            loaded = loaded or time.monotonic()
+            only_one_crash = outcomes[0].error and len({outcome.error for outcome in outcomes}) == 1
+            seconds = CRASHING if only_one_crash else ALL_SECONDS
+            if complaints[-1].status in STOPPED or time.monotonic() > loaded + seconds:
                 break
         failing = [number for number, complaint in enumerate(complaints) if complaint.status != "right"]
         passing = [number for number, complaint in enumerate(complaints) if complaint.status == "right"]

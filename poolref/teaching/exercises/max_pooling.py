@@ -366,8 +366,12 @@ EXERCISES = [
                 lambda x, k, s, p: np.fmax(max_pool_2d(x, k, s, p), 0),
             ),
             **forward_ideas(by_window(np.max)),
-            "The padded map begins at −padding already. Subtracting the padding again shifts the windows.": (
-                lambda x, k, s, p: by_window(np.max)(x, k, s, p, corner=lambda i, k, s: i * s - p)
+            "The padded map begins with the padding. Adding or subtracting it once more shifts the windows.": (
+                lambda x, k, s, p: by_window(np.max)(x, k, s, p, corner=lambda i, k, s: i * s - p),
+                lambda x, k, s, p: by_window(np.max)(x, k, s, p, corner=lambda i, k, s: i * s + p),
+            ),
+            "A window that begins in the padding has fewer cells on the map. This moves it inside as a whole.": (
+                lambda x, k, s, p: on_the_map(x, k, s, p, corner=lambda i, k, s: max(i * s - p, 0))
             ),
             "−5 is farther from 0 than 3, and smaller. The maximum compares values, not their sizes.": (
                 by_window(lambda w: w.flat[np.argmax(abs(w))], fill=0),
@@ -400,6 +404,8 @@ EXERCISES = [
             "The padding surrounds the map, before windows are laid. This pads the output.": (
                 lambda x, k, s, p: np.pad(each_window(x, k, s, np.max), p),
                 lambda x, k, s, p: np.pad(each_window(x, k, s, np.max), p, constant_values=-np.inf),
+                lambda x, k, s, p: np.pad(max_pool(x, Window(k, s)), p),
+                lambda x, k, s, p: np.pad(max_pool(x, Window(k, s)), p, constant_values=-np.inf),
             ),
             "A window has kernel_size rows and columns. This takes 2, whatever `kernel_size` says.": (
                 lambda x, k, s, p: by_window(np.max)(x, 2, s, p)
@@ -418,6 +424,7 @@ EXERCISES = [
             "An array of whole numbers holds no NaN and no −inf: begin with an array of floats.": (
                 lambda x, k, s, p: np.nan_to_num(max_pool_2d(x, k, s, p)).astype(int),
                 lambda x, k, s, p: max_pool_2d(x, k, s, p).astype(int),
+                lambda x, k, s, p: max_pool(np.pad(x, p, constant_values=-np.inf).astype(int), Window(k, s)),
                 whole_numbers,
             ),
         },

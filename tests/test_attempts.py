@@ -9,11 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+import torch
 from nbclient import NotebookClient
 
 from poolref.teaching.attempts import judging, running
@@ -164,6 +166,32 @@ def test_gaps_are_counted_and_what_is_filled_in_is_judged():
     assert own.status == "unfinished" and own.message == "1 `...` is still to be filled in."
 
 
+def both_gaps_wrong(x, factor):
+    product = x * 2
+    return product + x
+
+
+def one_of_two_gaps_wrong(x, factor):
+    product = x * (factor + 1)
+    return product + 1
+
+
+def changed_outside_the_gaps(x, factor):
+    product = x + 2
+    return product + x
+
+
+def test_gaps_that_are_wrong_are_named():
+    both = judge(SCALE, both_gaps_wrong)
+    assert both.where == "Not right yet: gap 1, `2`; gap 2, `x`." and both.idea is None
+    one = judge(SCALE, one_of_two_gaps_wrong)
+    assert one.where == "Not right yet: gap 1, `factor + 1`. The other gaps are right."
+    assert judge(SCALE, changed_outside_the_gaps).where is None
+    told = replace(SCALE, gap_ideas=("By the factor.", "Plus one."))
+    assert judge(told, both_gaps_wrong).idea == "By the factor."
+    assert judge(told, gap_filled_wrongly).idea == "The number is multiplied by itself.", "an idea explains more"
+
+
 def test_dots_in_an_index_are_no_gap():
     def attempt(x):
         return float(np.array(x)[..., :].max())
@@ -204,6 +232,7 @@ def test_a_worked_solution_is_attempted_once_it_is_changed():
         ({"kind": "faded", "given": largest}, "0 are there"),
         ({"kind": "faded", "given": scale_with_gaps, "gaps": ("1",)}, "2 are there"),
         ({"kind": "worked", "given": scale_with_gaps}, "2 are there"),
+        ({"gap_ideas": ("one",)}, "0 are there"),
     ],
 )
 def test_an_exercise_that_contradicts_itself_is_refused(changes, words):
@@ -233,6 +262,46 @@ def test_no_idea_explains_a_right_answer():
 
     assert judge(LARGEST, spoils).idea is None, "its answers are those of an idea where that is right"
     assert judge(LARGEST, returns_a_list).idea is None
+
+
+def test_a_crash_with_other_words_is_no_such_mistake():
+    def empty(x):
+        return max([] if len(x) > 1 else x)
+
+    def own_error(x):
+        if len(x) > 1:
+            raise ValueError("not yet")
+        return x[0]
+
+    exercise = replace(LARGEST, ideas={"Nothing is left to compare.": empty})
+    assert judge(exercise, lambda x: empty(x)).idea == "Nothing is left to compare."
+    assert judge(exercise, own_error).idea is None
+
+
+def test_inputs_of_a_kind_that_is_shown_are_preferred():
+    exercise = replace(LARGEST, shown=lambda x: len(x) > 1)
+    assert len(judge(LARGEST, lambda x: 77.0).inputs["x"]) == 1
+    assert len(judge(exercise, lambda x: 77.0).inputs["x"]) == 2
+    assert len(judge(exercise, lambda x: max(x) if len(x) > 1 else 77.0).inputs["x"]) == 1, "it fails on no other"
+
+
+def test_shrinking_keeps_the_complaint():
+    def two_ways(x):
+        return [max(x)] if len(x) > 1 else 77.0
+
+    verdict = judge(replace(LARGEST, ideas={}, cases=lambda: (([1.0, 2.0],),)), two_ways)
+    assert "shape (1,)" in verdict.message and len(verdict.inputs["x"]) == 2
+
+
+def test_an_answer_that_changes_from_call_to_call_is_wrong():
+    calls = []
+
+    def wavering(x):
+        calls.append(x)
+        return 77.0 if len(calls) == 2 else max(x)
+
+    verdict = judge(LARGEST, wavering, Here)
+    assert (verdict.status, verdict.returned) == ("wrong", "77")
 
 
 def test_without_an_idea_the_reader_learns_what_the_failing_inputs_share():
@@ -358,6 +427,20 @@ def leaves_a_thread(x):
 
 def calls_itself(x):
     return calls_itself(x)
+
+
+def test_the_same_crash_is_not_waited_for_on_all_inputs(monkeypatch):
+    many = replace(LARGEST, cases=lambda: (([float(n)],) for n in range(1000)))
+    calls = []
+
+    def crashes(x):
+        calls.append(x)
+        time.sleep(0.01)
+        raise ValueError("as always")
+
+    monkeypatch.setattr(judging, "CRASHING", 0.1)
+    assert judge(many, crashes, Here).status == "crashed"
+    assert len(calls) < 100
 
 
 def test_the_end_of_python_is_not_the_end_of_the_check():
@@ -509,6 +592,14 @@ def test_special_numbers_and_foreign_things_come_back():
         assert isinstance(back, Other) and back.name == name
 
 
+def requires_gradient(x):
+    return torch.tensor(x, dtype=torch.float64, requires_grad=True).amax()
+
+
+def test_a_tensor_that_requires_a_gradient_is_an_answer():
+    assert judge(LARGEST, requires_gradient).passed
+
+
 # -------------------------------------------------------------------------------------------------- what is shown
 
 
@@ -531,10 +622,44 @@ def test_a_design_shows_what_is_met_and_what_is_not():
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(np.int64(3), "3"), (np.float64(0.5), "0.5"), (max, "max"), (np.array([1.0, 2.5]), "[1. , 2.5]")],
+    [
+        (np.int64(3), "3"),
+        (np.float64(0.5), "0.5"),
+        (max, "max"),
+        (np.array([1.0, 2.5]), "[1. , 2.5]"),
+        ([np.float64(0), [1, "a"]], "[0, [1, 'a']]"),
+        ((np.int64(1),), "(1,)"),
+        ((), "()"),
+    ],
 )
 def test_numbers_are_shown_plain(value, shown):
     assert judging.formatted(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ((5, 1, 2), "this has 3"),
+        ((), "this has 0"),
+        (5, "this is a int"),
+        ("5120", "this is a str"),
+        ({5, 1, 2, 0.5}, "this is a set"),
+        ((5, 1, 2, "0.5"), "threshold is '0.5', which is not a number"),
+        ((5, 1, 2, math.nan), "threshold is nan, which is not a number"),
+        (((5, 5), (1, 1), (2, 2), 0.5), r"kernel_size is (5, 5), which is not a number"),
+        ((5, 1.5, 2, 0.5), "stride is 1.5, which is not whole"),
+        ((math.inf, 1, 2, 0.5), "kernel_size is inf, which is not whole"),
+        ((10**9 + 1, 1, 5 * 10**8, 0.5), "does not fit a map of 12 × 12"),
+    ],
+)
+def test_settings_that_are_no_design_are_refused_in_words(settings, words):
+    verdict = judge(EXERCISES["max-pooling/peaks"], settings)
+    assert verdict.status == "wrong" and words in verdict.message, verdict
+
+
+def test_the_cell_that_is_named_is_the_one_that_the_idea_is_about():
+    verdict = judge(EXERCISES["max-pooling/peaks"], (3, 1, 1, 0))
+    assert "Noise" in verdict.idea and "(2, 6)" not in verdict.demands[-1].found
 
 
 def test_check_displays_and_solves_does_not(capsys):

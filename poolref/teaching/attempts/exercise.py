@@ -28,9 +28,12 @@ class Exercise:
         gaps: the code that belongs in the gaps, in reading order.
         ideas: what to say -> a mistake, or a tuple of them. A mistake is a function that is wrong in just this way, or,
             if the exercise is faded, {number of a gap, from 1: code that a reader may put there}.
+        gap_ideas: for each gap what to say if it alone is wrong and no idea explains it; none by default.
         circumstances: "a window that hangs over the edge" -> whether some arguments have it. Where no idea explains a
             failure, the reader is told which circumstance all failing inputs share.
         arguments: makes the arguments of a case, where one follows from another (a gradient's shape).
+        shown: whether a case is of the kind that the chapter shows. If an attempt fails on such a case, the reader is
+            shown one, even where a smaller case fails too.
     """
 
     name: str
@@ -41,8 +44,10 @@ class Exercise:
     given: Callable | None = None
     gaps: tuple[str, ...] = ()
     ideas: Mapping[str, Mistake | tuple[Mistake, ...]] = field(default_factory=dict)
+    gap_ideas: tuple[str, ...] = ()
     circumstances: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
     arguments: Callable[..., tuple] = lambda *case: case
+    shown: Callable[..., bool] = lambda *case: True
 
     def __post_init__(self):
         if self.kind not in KINDS[:3]:
@@ -52,6 +57,8 @@ class Exercise:
         there = len(gap_paths(definition(self.given))) if self.given else 0
         if there != len(self.gaps) or (self.kind == "faded") != bool(self.gaps):
             raise ValueError(f"{self.name}: a faded exercise names the code of each gap; {there} are there")
+        if self.gap_ideas and len(self.gap_ideas) != there:
+            raise ValueError(f"{self.name}: gap_ideas has one sentence for each gap; {there} are there")
 
     def solved(self, case):
         """Return (arguments, right answer) of a case; None if the case is no input of this exercise."""

@@ -1,7 +1,7 @@
 """Judging an attempt: right or wrong, on which input, and by which mistaken idea. Nothing here displays anything."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 from poolref.teaching.attempts.exercise import Demand, Design
 from poolref.teaching.attempts.running import Here, runner
 from poolref.teaching.attempts.shrinking import shrink, size
-from poolref.teaching.attempts.stubs import complete, definition, gap_paths, same_code, says_nothing
+from poolref.teaching.attempts.stubs import complete, definition, fill, fillings, gap_paths, same_code, says_nothing
 from poolref.teaching.attempts.worker import Other
 
 ALL_SECONDS = 30.0  # for all inputs of an exercise together
@@ -18,6 +18,7 @@ SAMPLE = 40  # inputs on which an idea is compared with an attempt: failing ones
 ALIKE = 0.6  # how much of what either gets wrong an idea must get wrong just as the attempt does
 CONTRAST = 0.4  # by how much more often an attempt must fail under a circumstance than otherwise
 STOPPED = ("endless", "ended")  # no second look is taken at these
+CRASHING = 2.0  # for those on which it stops with one and the same error, as long as nothing else has happened
 RIGHT_BUT = "The answer is right, but "
 
 
@@ -33,7 +34,7 @@ class Verdict:
         returned, expected: what it gives there and what is right, as text.
         printed: what it prints there; of a right attempt, on the first input.
         idea: the mistaken idea that explains the failure.
-        where: if no idea does, what all inputs have on which it fails.
+        where: if no idea does, what all inputs have on which it fails; or which gaps are wrong.
         demands: what was asked of a design.
     """
 
@@ -76,7 +77,10 @@ def judge(exercise, attempt, run=None):
         return untouched(exercise)
     run = run or runner()
     gaps = len(gap_paths(tree)) if tree else 0
-    return judge_unfinished(exercise, attempt, gaps, run) if gaps else judge_function(exercise, attempt, run)
+    verdict = judge_unfinished(exercise, attempt, gaps, run) if gaps else judge_function(exercise, attempt, run)
+    if not exercise.gaps or not verdict.inputs or verdict.idea or not tree:
+        return verdict
+    return replace(verdict, **wrong_gaps(exercise, attempt, tree, run))
 
 
 def untouched(exercise):
@@ -98,7 +102,33 @@ def judge_unfinished(exercise, attempt, gaps, run):
     if verdict.passed:
         return Verdict(exercise.name, "unfinished", f"What you have filled in is right. {left}")
     said = f"What you have filled in is not right yet: {verdict.message} {left}"
-    return Verdict(**vars(verdict) | {"status": "unfinished", "message": said})
+    return replace(verdict, status="unfinished", message=said)
+
+
+def wrong_gaps(exercise, attempt, tree, run):
+    """Return {"where": ..., "idea": ...}: the gaps that are wrong even if all others are right; {} if none is."""
+    filled = fillings(tree, definition(exercise.given))
+    if not filled:
+        return {}
+    wrong = {}
+    for number, (path, code) in enumerate(filled.items(), 1):
+        others = {other: right for other, right in zip(filled, exercise.gaps, strict=True) if other != path}
+        if code != "..." and not passes(exercise, fill(attempt, others, tree), run):
+            wrong[number] = code
+    if not wrong:
+        return {}
+    where = "Not right yet: " + "; ".join(f"gap {number}, `{code}`" for number, code in wrong.items()) + "."
+    if len(wrong) < len(filled) and "..." not in filled.values():
+        where += " The other gaps are right."
+    return {"where": where, "idea": exercise.gap_ideas[min(wrong) - 1] if exercise.gap_ideas else None}
+
+
+def passes(exercise, attempt, run):
+    with run(attempt) as call:
+        return all(
+            complaint_about(exercise, call(input.arguments), input.expected).status == "right"
+            for input in inputs_of(exercise)
+        )
 
 
 def judge_design(exercise, attempt):
@@ -128,8 +158,9 @@ class Input(NamedTuple):
 
 @cache
 def inputs_of(exercise):
-    """Return the inputs on which attempts are tried, small ones first."""
+    """Return the inputs on which attempts are tried: those of a kind that is shown, then others, small ones first."""
     inputs = [input for case in exercise.cases() if (input := solved(exercise, case))]
+    inputs.sort(key=lambda input: not exercise.shown(*input.case))
     assert inputs, f"{exercise.name} has no cases that its own answer accepts"
     return inputs
 
@@ -140,13 +171,16 @@ def solved(exercise, case):
 
 
 def judge_function(exercise, attempt, run):
-    inputs, deadline = inputs_of(exercise), time.monotonic() + ALL_SECONDS
+    inputs, loaded = inputs_of(exercise), None
     with run(attempt) as call:
         outcomes, complaints = [], []
         for input in inputs:
             outcomes.append(call(input.arguments))
             complaints.append(complaint_about(exercise, outcomes[-1], input.expected))
-            if complaints[-1].status in STOPPED or time.monotonic() > deadline:
+            loaded = loaded or time.monotonic()
+            only_one_crash = outcomes[0].error and len({outcome.error for outcome in outcomes}) == 1
+            seconds = CRASHING if only_one_crash else ALL_SECONDS
+            if complaints[-1].status in STOPPED or time.monotonic() > loaded + seconds:
                 break
         failing = [number for number, complaint in enumerate(complaints) if complaint.status != "right"]
         passing = [number for number, complaint in enumerate(complaints) if complaint.status == "right"]
@@ -156,16 +190,13 @@ def judge_function(exercise, attempt, run):
         if not failing:
             message = f"It was right on {len(passing)} of {len(inputs)} inputs, and then {ALL_SECONDS:g} seconds had "
             return Verdict(exercise.name, "endless", message + "passed. It is too slow.")
-        first = complaints[failing[0]]
-        if first.status in STOPPED:
-            return verdict_on(exercise, inputs[failing[0]], first)
-        idea, mistake = None, None
-        if not all(complaints[number].message.startswith(RIGHT_BUT) for number in failing):
-            idea, mistake = mistaken_idea(exercise, outcomes, failing, passing)
+        if complaints[failing[0]].status in STOPPED:
+            return verdict_on(exercise, inputs[failing[0]], complaints[failing[0]])
+        telling = [number for number in failing if not complaints[number].message.startswith(RIGHT_BUT)]
+        idea, mistake = mistaken_idea(exercise, outcomes, failing, passing) if telling else (None, None)
         where = None if idea else shared_circumstance(exercise, failing, passing)
-        input = smallest(exercise, call, [inputs[number] for number in failing], first.status, mistake)
-        complaint = complaint_about(exercise, call(input.arguments), input.expected)
-        return verdict_on(exercise, input, complaint, idea, where)
+        failures = [(inputs[number], complaints[number]) for number in telling or failing]
+        return verdict_on(exercise, *smallest(exercise, call, failures, mistake), idea, where)
 
 
 def verdict_on(exercise, input, complaint, idea=None, where=None):
@@ -241,6 +272,10 @@ def formatted(value):
         value = value.item()
     if isinstance(value, float):
         return f"{value:.6g}"
+    if type(value) is list:
+        return f"[{', '.join(map(formatted, value))}]"
+    if type(value) is tuple:
+        return f"({', '.join(map(formatted, value))}{',' if len(value) == 1 else ''})"
     return getattr(value, "__name__", None) or repr(value)
 
 
@@ -281,7 +316,7 @@ def spread(numbers):
 
 
 def alike(a, b):
-    """Whether two calls ended alike: with the same answer, or with the same error."""
+    """Whether two calls ended alike: with the same answer, or with the same error and message."""
     if a.kind != b.kind or a.kind != "returned":
         return a.kind == b.kind == "crashed" and a.error == b.error
     try:
@@ -290,21 +325,40 @@ def alike(a, b):
         return False
 
 
-def smallest(exercise, call, failing, status, mistake):
-    """Return the smallest input found that fails in this manner, and, if it is known, by this mistake."""
+def smallest(exercise, call, failures, mistake):
+    """Return the smallest input found that fails, of a kind that is shown if there is one, and what is wrong there.
 
-    def fails(case):
+    It fails in one manner throughout, and by the mistake, if that is known. What is returned has been seen: an attempt
+    may answer differently when it is called again.
+    """
+    failures = sorted(failures, key=lambda failure: (not exercise.shown(*failure[0].case), size(failure[0].case)))
+
+    def failure(case):
         input = solved(exercise, case)
         if input is None:
-            return False
+            return None
         outcome = call(input.arguments)
-        if complaint_about(exercise, outcome, input.expected).status != status:
-            return False
-        return mistake is None or alike(outcome, Here(mistake)(input.arguments))
+        complaint = complaint_about(exercise, outcome, input.expected)
+        explained = mistake is None or alike(outcome, Here(mistake)(input.arguments))
+        return (input, complaint) if complaint.status != "right" and explained else None
 
-    cases = sorted((input.case for input in failing), key=size)
-    start = next(filter(fails, cases), None)
-    return failing[0] if start is None else solved(exercise, shrink(start, fails))
+    start = next(filter(None, (failure(input.case) for input, _ in failures)), failures[0])
+    found = [start]
+
+    def fails(case):
+        seen = failure(case)
+        same = seen and manner(seen[1]) == manner(start[1]) and exercise.shown(*case) == exercise.shown(*start[0].case)
+        if same:
+            found.append(seen)
+        return same
+
+    shrink(start[0].case, fails)
+    return found[-1]
+
+
+def manner(complaint):
+    """How an attempt fails, the numbers and places aside: its first words say it."""
+    return complaint.status, complaint.message.split()[:4]
 
 
 def shared_circumstance(exercise, failing, passing):

@@ -52,6 +52,7 @@ PLACES = {
 COUNTS = {
     "The last window is missing: along n cells there are (n − kernel_size) // stride + 1 of them.": (
         {"count": lambda n, k, s: (n - k) // s},
+        {"count": lambda n, k, s: len(range(0, n - k, s))},
     ),
     "Along n cells there are (n − kernel_size) // stride + 1 windows: a window takes room, the first takes no step.": (
         {"count": lambda n, k, s: n // s},
@@ -91,6 +92,10 @@ def backward_ideas(backward):
     found["The gradient has the shape of x. This is the arriving one."] = lambda g, *a: g
     found["All zeros is no gradient: something must come back."] = lambda g, x, *a: np.zeros_like(x)
     found["Rows and columns are swapped."] = lambda g, x, *a: backward(g.T, x.T, *a)
+    found["Only the first window, or the first row of windows, is seen. Does a `return` stand inside the loop?"] = (
+        lambda g, *a: backward(g * (np.indices(g.shape).sum(axis=0) == 0), *a),
+        lambda g, *a: backward(g * (np.indices(g.shape)[0] == 0), *a),
+    )
     return found
 
 

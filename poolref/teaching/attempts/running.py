@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
         kind: "returned", "crashed" (an exception), "endless" (stopped after SECONDS) or "ended" (Python is gone).
         value: what was returned.
         words: what happened, in words, unless it returned.
-        error: the type of the exception.
+        error: the type of the exception, and its message.
         printed: what was printed meanwhile.
         changed: the number of an argument that was changed; None if none was.
     """
@@ -77,7 +77,7 @@ class Process:
             attempt = self._pickle(self.attempt)
         except Exception as error:
             words = f"It uses something that cannot be handed to the process in which it is checked: {error}"
-            return Outcome("crashed", words=words, error=type(error).__name__)
+            return Outcome("crashed", words=words, error=f"{type(error).__name__}: {error}")
         environment = os.environ | {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             [sys.executable, str(WORKER)],
@@ -157,7 +157,8 @@ def runner():
 def outcome(reply, printed):
     """Return a worker's reply as an Outcome."""
     if reply["kind"] == "crashed":
-        return Outcome("crashed", words=in_words(**reply), error=reply["error"], printed=printed)
+        error = f"{reply['error']}: {reply['message']}"
+        return Outcome("crashed", words=in_words(**reply), error=error, printed=printed)
     return Outcome(reply["kind"], worker.unpacked(reply.get("value")), printed=printed, changed=reply.get("changed"))
 
 

@@ -70,20 +70,41 @@ def fill(function, expressions, tree=None):
         expressions: path of a gap (`gap_paths`) -> the code that goes there.
         tree: the function's `def`, if it is at hand.
     """
-    tree = copy.deepcopy(tree or definition(function))
-    for path, expression in expressions.items():
-        parent = tree
-        for step in path[:-1]:
-            parent = parent[step] if isinstance(step, int) else getattr(parent, step)
-        filling = ast.parse(f"({expression})", mode="eval").body
-        if isinstance(path[-1], int):
-            parent[path[-1]] = filling
-        else:
-            setattr(parent, path[-1], filling)
+    tree = replaced(tree or definition(function), expressions)
     made = {}
     module = ast.fix_missing_locations(ast.Module([tree], []))
     exec(compile(module, function.__code__.co_filename, "exec"), function.__globals__, made)
     return made[tree.name]
+
+
+def replaced(tree, expressions):
+    """Return a copy of a `def` that has other code at some paths."""
+    tree = copy.deepcopy(tree)
+    for path, expression in expressions.items():
+        parent, filling = at(tree, path[:-1]), ast.parse(f"({expression})", mode="eval").body
+        if isinstance(path[-1], int):
+            parent[path[-1]] = filling
+        else:
+            setattr(parent, path[-1], filling)
+    return tree
+
+
+def at(tree, path):
+    """Return what stands at a path."""
+    for step in path:
+        tree = tree[step] if isinstance(step, int) else getattr(tree, step)
+    return tree
+
+
+def fillings(tree, given):
+    """Return the code in the gaps of a `def`, {path: code}; None if it differs from the given one elsewhere too."""
+    paths = gap_paths(given)
+    try:
+        if not same_code(replaced(tree, dict.fromkeys(paths, "...")), given):
+            return None
+        return {path: ast.unparse(at(tree, path)) for path in paths}
+    except (AttributeError, IndexError, TypeError):  # there is no such path
+        return None
 
 
 def complete(attempt, given, answers):

@@ -112,7 +112,7 @@ def packed(value):
     if type(value) in (list, tuple) and len(value) <= MOST_RETURNED:
         return {type(value).__name__: [packed(part) for part in value]}
     if hasattr(value, "__array__") or isinstance(value, np.generic):
-        array = np.asarray(value)
+        array = np.asarray(value.detach() if hasattr(value, "detach") else value)  # a tensor that requires a gradient
         if array.dtype.kind not in "biufc":
             return {"other": f"values of type {array.dtype}"}
         if array.size <= MOST_RETURNED:

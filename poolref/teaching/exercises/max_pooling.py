@@ -1,17 +1,29 @@
 """Exercises of the chapter "Max pooling"."""
 
-import operator
+from collections.abc import Iterable, Mapping, Set
+from numbers import Real
 
 import numpy as np
 
 from poolref.numpy import avg_pool, avg_pool_backward, max_pool, max_pool_backward, min_pool, sum_pool_backward
 from poolref.regions import Window
 from poolref.teaching.attempts.exercise import Demand, Design, Exercise
-from poolref.teaching.attempts.inputs import maps, with_gradient
+from poolref.teaching.attempts.inputs import fill, maps, with_gradient
 from poolref.teaching.attempts.loops import backward_ideas, each_window, forward_ideas, into_windows
 
 WINDOWS = [(2, 2), (1, 1), (2, 1), (3, 1), (3, 2), (1, 2), (2, 3)]
 PADDED = [(2, 2, 0), (1, 1, 0), (2, 1, 0), (3, 2, 0), (2, 2, 1), (3, 1, 1), (3, 2, 1), (2, 1, 1), (2, 3, 1)]
+PADDED += [(4, 2, 2), (5, 1, 2)]
+LOW = [-5000.0, -2000.5, -2000.25, -2000.0, 0.25, 0.5]  # below what a search may start from, and close to each other
+STARTS = [0, -1, -10, -100, -1000]  # from which a search for a maximum may start
+
+
+ROW_OF_WINDOW = "`argmax` counts the cells of the window, and a row of the window has kernel_size cells."
+EXCHANGED = "`//` counts the whole rows before a cell, `%` the cells before it in its own row: first row, then column."
+LOW_START = "This search starts from a number and misses windows whose values are all lower. Start from −inf."
+CUT = "Compare the values as they are. Here they are cut to whole numbers, or do not fit their type."
+CLOSE = "This takes a cell that is nearly as large. The maximum is one value, and only an equal one ties with it."
+OF_THE_MAP = "Each window has a winner of its own. This compares with the maximum of the whole map."
 
 
 # --- forward: worked ------------------------------------------------------------------------------------------------
@@ -35,8 +47,17 @@ def max_pool_2d_without_padding(x, kernel_size, stride, padding):
     return y
 
 
+def max_pool_2d_cases():
+    yield from maps(PADDED, special=[np.nan, -np.inf, -5000.0, -1e15, 0.5])
+    yield from ((fill([1, np.inf, -np.inf, np.nan], (2, 2)), *window) for window in [(2, 2, 0), (2, 1, 1), (3, 2, 1)])
+
+
 def padded_with(value):
     return lambda x, k, s, p: each_window(np.pad(x, p, constant_values=value), k, s, np.max)
+
+
+def as_wide_as(width):
+    return lambda x, k, s, p: each_window(np.pad(x, width(p), constant_values=-np.inf), k, s, np.max)
 
 
 def padded_by(mode):
@@ -50,6 +71,33 @@ def padded_on(sides):
 
 def by_window(reduce, fill=-np.inf):
     return lambda x, k, s, p, **how: each_window(np.pad(x, p, constant_values=fill), k, s, reduce, **how)
+
+
+def on_the_map(x, k, s, p, **how):
+    """Windows as if the map were padded, on one that is not."""
+    return each_window(x, k, s, np.max, count=lambda n, k, s: (n + 2 * p - k) // s + 1, **how)
+
+
+def with_negative_indices(x, k, s, p):
+    y = np.empty([(n + 2 * p - k) // s + 1 for n in x.shape])
+    for i, j in np.ndindex(y.shape):
+        rows, columns = (np.arange(start * s - p, start * s - p + k) for start in (i, j))
+        y[i, j] = np.max(x[np.ix_(rows[rows < x.shape[0]], columns[columns < x.shape[1]])])
+    return y
+
+
+def inserted_by_negative_end(x, k, s, p):
+    padded = np.full([n + 2 * p for n in x.shape], -np.inf)
+    padded[p:-p, p:-p] = x
+    return each_window(padded, k, s, np.max)
+
+
+def whole_numbers(x, k, s, p):
+    values = max_pool_2d(x, k, s, p)
+    y = np.zeros(values.shape, dtype=int)
+    for cell in np.ndindex(y.shape):
+        y[cell] = values[cell]
+    return y
 
 
 def without_nan(x, k, s, p):
@@ -108,6 +156,31 @@ def indices_in_window(x, k, s, width=None):
     return (rows - tops) * (width or k) + columns - lefts
 
 
+def exchanged_indices(x, k, s):
+    """The winner's row in its window taken for its column, and the other way round."""
+    columns, rows = np.divmod(indices_in_window(x, k, s), k)
+    tops, lefts = np.indices(rows.shape) * s
+    return (tops + rows) * x.shape[1] + lefts + columns
+
+
+def starting_from(number, cell=None):
+    """Indices by a search that starts from a number: where no value is larger, the window's first cell, or another."""
+
+    def search(x, k, s):
+        found = max_indices(np.maximum(x, number), k, s)
+        return found if cell is None else np.where(max_pool(x, Window(k, s)) > number, found, cell)
+
+    return search
+
+
+def first_equal_indices(x, k, s):
+    return np.array([[np.flatnonzero(x == value)[0] for value in row] for row in max_pool(x, Window(k, s))], dtype=int)
+
+
+def first_close(values):
+    return np.flatnonzero(values > values.max() - 0.5)[0]
+
+
 # --- backward: open -------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +216,20 @@ def to_first_maximum(g, window):
     return part
 
 
+def to_places(g, x, k, s, place):
+    """The gradient to the cell `place(number of the winner in its window)`, (row, column), of each window."""
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(g.shape):
+        row, column = place(np.argmax(x[i * s : i * s + k, j * s : j * s + k]))
+        gradient[i * s + row, j * s + column] += g[i, j]
+    return gradient
+
+
+def half_at_ties(g, window):
+    tied = window == window.max()
+    return g * tied / (2 if tied.sum() > 1 else 1)
+
+
 def in_place_of_window(g, x, k, s):
     """The winner's place in its window, taken for its place in the map."""
     gradient = np.zeros(x.shape)
@@ -171,20 +258,33 @@ def heat_map():
     return heat.round(2)
 
 
+def peaks_numbers(settings):
+    """Return the four numbers of a design; a ValueError says which of them is none."""
+    names = "kernel_size", "stride", "padding", "threshold"
+    asked = f"Settings are four numbers, ({', '.join(names)}), such as (2, 2, 0, 0.5)"
+    if not isinstance(settings, Iterable) or isinstance(settings, (str, bytes, Set, Mapping)):
+        raise ValueError(f"{asked}; this is a {type(settings).__name__}.")
+    numbers = [number.item() if getattr(number, "shape", None) == () else number for number in settings]
+    if len(numbers) != len(names):
+        raise ValueError(f"{asked}; this has {len(numbers)}.")
+    for name, number in zip(names, numbers, strict=True):
+        if not isinstance(number, Real) or number != number:
+            raise ValueError(f"{asked}; {name} is {number!r}, which is not a number.")
+        if name != "threshold" and number % 1 != 0:
+            raise ValueError(f"{asked}; {name} is {number}, which is not whole.")
+    return *map(int, numbers[:3]), float(numbers[3])
+
+
 def peaks_demands(settings):
     """What is asked of (kernel_size, stride, padding, threshold): peaks are cells that equal the pooled map there."""
+    kernel_size, stride, padding, threshold = peaks_numbers(settings)
     try:
-        *window, threshold = settings
-        kernel_size, stride, padding = (operator.index(number) for number in window)
-        threshold = float(threshold)
         window = Window(kernel_size, stride, padding)
-    except TypeError:
-        raise ValueError("Settings are (kernel_size, stride, padding, threshold), such as (2, 2, 0, 0.5).") from None
     except ValueError as error:
         raise ValueError(f"Settings are (kernel_size, stride, padding, threshold): {error}.") from None
     heat = heat_map()
-    if kernel_size > len(heat) + 2 * padding:
-        raise ValueError(f"A window of {kernel_size} does not fit a map of 12 × 12.")
+    if kernel_size > len(heat) + 2 * padding or padding > len(heat):
+        raise ValueError(f"A window of {kernel_size} does not fit a map of 12 × 12 with a padding of {padding}.")
     pooled = max_pool(heat, window)
     yield Demand(
         "a pooled map of 12 × 12, to compare with the heat map cell by cell",
@@ -205,7 +305,7 @@ def peaks_demands(settings):
         if hidden
         else "This object's peak lies below the threshold.",
     )
-    extra = sorted(found - PEAKS.keys())
+    extra = sorted(found - PEAKS.keys(), key=lambda cell: (cell == SHOULDER, cell))  # weaker than the shoulder: noise
     yield Demand(
         "nothing else",
         f"{len(extra)} more" + (f", one of them at {extra[0]}" if extra else ""),
@@ -225,7 +325,7 @@ EXERCISES = [
         "worked",
         ("by-hand", "claims"),
         max_pool_2d,
-        lambda: maps(PADDED, special=[np.nan, -np.inf, np.inf, -5000.0, -1e15]),
+        max_pool_2d_cases,
         given=max_pool_2d_without_padding,
         ideas={
             "Padding cells are −inf, not 0: a zero would win over negative numbers.": padded_with(0),
@@ -241,8 +341,10 @@ EXERCISES = [
             "Padding of +inf wins in every window that has some. It is −inf.": padded_with(np.inf),
             "NaN as padding is the maximum of every window that has some. It is −inf.": padded_with(np.nan),
             "Padding repeats no cells of the map: a cell mirrored into the padding may lie outside the window.": (
-                padded_by("reflect"),
-                padded_by("wrap"),
+                padded_by("reflect")
+            ),
+            "Padding repeats no cells of the map. These come from the other side, outside the window.": (
+                padded_by("wrap")
             ),
             "The map's minimum never wins either, but it is NaN as soon as one cell of the map is.": (
                 padded_by("minimum"),
@@ -254,7 +356,8 @@ EXERCISES = [
                 lambda x, k, s, p: max_pool_2d(np.nan_to_num(x), k, s, p),
                 lambda x, k, s, p: max_pool_2d(np.where(np.isnan(x), 0, x), k, s, p),
             ),
-            "Python's `max` compares with `>`: a NaN stays only if it comes first. `np.max` passes it on.": (
+            "Python's `max` and SciPy's `maximum_filter` compare, so that a NaN is lost, or stays only in some places. "
+            "`np.max` passes it on.": (
                 by_window(lambda w: max(w.ravel().tolist())),
                 by_window(lambda w: max(max(row) for row in w.tolist())),
             ),
@@ -263,8 +366,12 @@ EXERCISES = [
                 lambda x, k, s, p: np.fmax(max_pool_2d(x, k, s, p), 0),
             ),
             **forward_ideas(by_window(np.max)),
-            "The padded map begins at −padding already. Subtracting the padding again shifts the windows.": (
-                lambda x, k, s, p: by_window(np.max)(x, k, s, p, corner=lambda i, k, s: i * s - p)
+            "The padded map begins with the padding. Adding or subtracting it once more shifts the windows.": (
+                lambda x, k, s, p: by_window(np.max)(x, k, s, p, corner=lambda i, k, s: i * s - p),
+                lambda x, k, s, p: by_window(np.max)(x, k, s, p, corner=lambda i, k, s: i * s + p),
+            ),
+            "A window that begins in the padding has fewer cells on the map. This moves it inside as a whole.": (
+                lambda x, k, s, p: on_the_map(x, k, s, p, corner=lambda i, k, s: max(i * s - p, 0))
             ),
             "−5 is farther from 0 than 3, and smaller. The maximum compares values, not their sizes.": (
                 by_window(lambda w: w.flat[np.argmax(abs(w))], fill=0),
@@ -278,6 +385,31 @@ EXERCISES = [
                 lambda x, k, s, p: min_pool(x, Window(k, s, p)),
                 by_window(np.min),
             ),
+            "The ring of padding is as wide as `padding` says: so many cells on each side.": (
+                as_wide_as(lambda p: 1),
+                as_wide_as(lambda p: min(p, 1)),
+                as_wide_as(lambda p: 2 * p),
+            ),
+            "The size of the output counts the padding, and the map has none. Pad the map itself.": on_the_map,
+            "`padded.shape` holds the padding already: adding 2·padding again makes too many windows.": (
+                lambda x, k, s, p: on_the_map(np.pad(x, p, constant_values=-np.inf), k, s, p)
+            ),
+            "A negative index or start of a slice counts from the end. Pad the map, or cut windows at 0.": (
+                lambda x, k, s, p: on_the_map(x, k, s, p, corner=lambda i, k, s: i * s - p),
+                with_negative_indices,
+            ),
+            "`padded[p:-p]` is empty for p = 0, since `-0` is 0. Write `padded[p : p + height]`.": (
+                inserted_by_negative_end
+            ),
+            "The padding surrounds the map, before windows are laid. This pads the output.": (
+                lambda x, k, s, p: np.pad(each_window(x, k, s, np.max), p),
+                lambda x, k, s, p: np.pad(each_window(x, k, s, np.max), p, constant_values=-np.inf),
+                lambda x, k, s, p: np.pad(max_pool(x, Window(k, s)), p),
+                lambda x, k, s, p: np.pad(max_pool(x, Window(k, s)), p, constant_values=-np.inf),
+            ),
+            "A window has kernel_size rows and columns. This takes 2, whatever `kernel_size` says.": (
+                lambda x, k, s, p: by_window(np.max)(x, 2, s, p)
+            ),
             "The padding is on both sides of each axis.": (
                 padded_on(((1, 0), (1, 0))),
                 padded_on(((0, 1), (0, 1))),
@@ -290,7 +422,10 @@ EXERCISES = [
                 lambda x, k, s, p: max_pool_2d(x, k, s, p)[: (x.shape[0] - k) // s + 1, : (x.shape[1] - k) // s + 1]
             ),
             "An array of whole numbers holds no NaN and no −inf: begin with an array of floats.": (
-                lambda x, k, s, p: np.nan_to_num(max_pool_2d(x, k, s, p)).astype(int)
+                lambda x, k, s, p: np.nan_to_num(max_pool_2d(x, k, s, p)).astype(int),
+                lambda x, k, s, p: max_pool_2d(x, k, s, p).astype(int),
+                lambda x, k, s, p: max_pool(np.pad(x, p, constant_values=-np.inf).astype(int), Window(k, s)),
+                whole_numbers,
             ),
         },
         circumstances={
@@ -301,32 +436,25 @@ EXERCISES = [
             "windows that overlap": lambda x, k, s, p: s < k,
             "a stride other than the kernel size": lambda x, k, s, p: s != k,
             "more than one window": lambda x, k, s, p: max_pool_2d(x, k, s, p).size > 1,
+            "windows of more than one cell": lambda x, k, s, p: k > 1,
             "a map that is not square": lambda x, k, s, p: x.shape[0] != x.shape[1],
         },
+        shown=lambda x, k, s, p: k > 1 and min(x.shape) > 1,
     ),
     Exercise(
         "max-pooling/indices",
         "faded",
         ("trace",),
         max_indices,
-        lambda: maps(WINDOWS),
+        lambda: maps(WINDOWS, special=LOW),
         given=max_indices_with_gaps,
         gaps=("kernel_size", "kernel_size", "x.shape[1]"),
         ideas={
-            "`argmax` counts the cells of the window, and a row of the window has kernel_size cells.": (
+            ROW_OF_WINDOW: (
                 {1: "x.shape[1]", 2: "x.shape[1]"},
                 {1: "stride", 2: "stride"},
                 {1: "width", 2: "width"},
-                {1: "x.shape[1]"},
-                {1: "stride"},
-                {1: "width"},
-                {1: "height"},
-                {1: "2"},
-                {2: "x.shape[1]"},
-                {2: "stride"},
-                {2: "width"},
-                {2: "height"},
-                {2: "2"},
+                {1: "2", 2: "2"},
             ),
             "A row of the map has x.shape[1] cells: as many as there are columns. x.shape[0] counts rows.": {
                 3: "x.shape[0]"
@@ -345,9 +473,22 @@ EXERCISES = [
             ),
             "At a tie the first cell counts: `>=` keeps the last one, `>` the first.": last_indices,
             "The first cell is the first one row by row. This goes column by column.": transposed_indices,
-            "Cells are counted row by row: row · width + column.": lambda x, k, s: (
-                max_indices(x, k, s) % x.shape[1] * x.shape[0] + max_indices(x, k, s) // x.shape[1]
+            "Cells are counted row by row: row · width + column.": (
+                lambda x, k, s: max_indices(x, k, s) % x.shape[1] * x.shape[0] + max_indices(x, k, s) // x.shape[1],
+                lambda x, k, s: max_indices(x, k, s) % x.shape[1] * x.shape[1] + max_indices(x, k, s) // x.shape[1],
             ),
+            EXCHANGED: exchanged_indices,
+            LOW_START: tuple(starting_from(number, cell) for number in STARTS for cell in (None, 0)),
+            CUT: (
+                lambda x, k, s: max_indices(x.astype(int), k, s),
+                lambda x, k, s: max_indices(x.astype(int).astype(np.int8), k, s),
+            ),
+            CLOSE: indices_by(first_close),
+            OF_THE_MAP: lambda x, k, s: max_indices(x, k, s) * 0 + x.argmax(),
+            "Every index is 0 here. It says where the maximum of a window stands.": lambda x, k, s: (
+                max_indices(x, k, s) * 0
+            ),
+            "An equal value may stand outside the window. Search in the window alone.": first_equal_indices,
             "This is the maximum itself. The exercise asks where it stands.": lambda x, k, s: max_pool(x, Window(k, s)),
             "−5 is farther from 0 than 3, and smaller. The maximum compares values, not their sizes.": (
                 lambda x, k, s: max_indices(abs(x), k, s)
@@ -356,6 +497,11 @@ EXERCISES = [
             "Cells are counted from 0, not from 1.": lambda x, k, s: max_indices(x, k, s) + 1,
             **forward_ideas(indices_by(np.argmax)),
         },
+        gap_ideas=(
+            ROW_OF_WINDOW,
+            ROW_OF_WINDOW,
+            "The index counts cells of the whole map, and a row of it has x.shape[1] cells.",
+        ),
         circumstances={
             "more than one window": lambda x, k, s: max_indices(x, k, s).size > 1,
             "a maximum outside the first row": lambda x, k, s: bool((max_indices(x, k, s) >= x.shape[1]).any()),
@@ -364,13 +510,14 @@ EXERCISES = [
             "windows of more than one cell": lambda x, k, s: k > 1,
             "a stride other than the kernel size": lambda x, k, s: s != k,
         },
+        shown=lambda x, k, s: k > 1 and min(x.shape) > 1,
     ),
     Exercise(
         "max-pooling/backward",
         "open",
         ("gradient", "claims"),
         max_pool_2d_backward,
-        lambda: maps(WINDOWS),
+        lambda: maps(WINDOWS, special=LOW),
         arguments=with_gradient(lambda x, k, s: Window(k, s).output_shape(x.shape)),
         ideas={
             "At a tie the gradient goes to the first cell alone, not to every tied cell.": (
@@ -416,9 +563,54 @@ EXERCISES = [
             "−5 is farther from 0 than 3, and smaller. The maximum compares values, not their sizes.": (
                 lambda g, x, k, s: max_pool_2d_backward(g, abs(x), k, s)
             ),
-            "Each window has a winner of its own. This compares with the maximum of the whole map.": (
+            OF_THE_MAP: (
                 lambda g, x, k, s: sum_pool_backward(g, x, Window(k, s)) * (x == x.max()),
                 lambda g, x, k, s: scattered(g, x, np.full(g.shape, x.argmax())),
+            ),
+            "A gradient may be negative or a fraction: begin with zeros of floats.": (
+                lambda g, x, k, s: np.trunc(max_pool_2d_backward(g, x, k, s)),
+                lambda g, x, k, s: max_pool_2d_backward(np.trunc(g), x, k, s),
+            ),
+            "A gradient may be negative, and passes with its sign.": (
+                lambda g, x, k, s: np.maximum(max_pool_2d_backward(g, x, k, s), 0),
+                lambda g, x, k, s: max_pool_2d_backward(np.maximum(g, 0), x, k, s),
+                lambda g, x, k, s: max_pool_2d_backward(abs(g), x, k, s),
+                lambda g, x, k, s: max_pool_2d_backward(-g, x, k, s),
+            ),
+            "A gradient may be larger than 1. Nothing clips it.": (
+                lambda g, x, k, s: max_pool_2d_backward(g.clip(-1, 1), x, k, s),
+                lambda g, x, k, s: max_pool_2d_backward(g, x, k, s).clip(-1, 1),
+            ),
+            "`float16` keeps about three digits. Keep the type of `grad_output`.": (
+                lambda g, x, k, s: max_pool_2d_backward(g, x, k, s).astype(np.float16)
+            ),
+            EXCHANGED: lambda g, x, k, s: to_places(g, x, k, s, lambda place: divmod(place, k)[::-1]),
+            ROW_OF_WINDOW: (
+                lambda g, x, k, s: to_places(g, x, k, s, lambda place: divmod(place, x.shape[1])),
+                lambda g, x, k, s: to_places(g, x, k, s, lambda place: divmod(place, s)),
+                lambda g, x, k, s: to_places(g, x, k, s, lambda place: divmod(place, 2)),
+            ),
+            "The gradient goes to the maximum of each window. This gives it to the first cell of each window.": (
+                lambda g, x, k, s: to_places(g, x, k, s, lambda place: (0, 0))
+            ),
+            LOW_START: tuple(
+                lambda g, x, k, s, number=number: scattered(g, x, starting_from(number)(x, k, s)) for number in STARTS
+            ),
+            CUT: lambda g, x, k, s: max_pool_2d_backward(g, x.astype(int), k, s),
+            CLOSE: lambda g, x, k, s: scattered(g, x, indices_by(first_close)(x, k, s)),
+            "`grad_output` comes first, x second.": (
+                lambda g, x, k, s: into_windows(x, g, k, s, to_first_maximum),
+                lambda g, x, k, s: max_pool_2d_backward(x, g, k, s),
+            ),
+            "The gradient begins with zeros. This begins with x, which stays in it.": (
+                lambda g, x, k, s: max_pool_2d_backward(g, x, k, s) + x
+            ),
+            "This puts the values of the maxima back, which is called unpooling. A gradient holds `grad_output`.": (
+                lambda g, x, k, s: scattered(max_pool(x, Window(k, s)), x, max_indices(x, k, s), add=False),
+                lambda g, x, k, s: scattered(max_pool(x, Window(k, s)), x, max_indices(x, k, s)),
+            ),
+            "At a tie a central difference gives each tied cell half. The first cell gets the whole gradient.": (
+                lambda g, x, k, s: into_windows(g, x, k, s, half_at_ties)
             ),
         },
         circumstances={
@@ -427,8 +619,10 @@ EXERCISES = [
             "a maximum that is not above 0": lambda g, x, k, s: bool((max_pool(x, Window(k, s)) <= 0).any()),
             "more than one window": lambda g, x, k, s: g.size > 1,
             "a stride other than the kernel size": lambda g, x, k, s: s != k,
+            "windows of more than one cell": lambda g, x, k, s: k > 1,
             "a map that is not square": lambda g, x, k, s: x.shape[0] != x.shape[1],
         },
+        shown=lambda x, k, s: k > 1 and min(x.shape) > 1,
     ),
     Design(
         "max-pooling/peaks",

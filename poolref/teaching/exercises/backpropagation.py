@@ -176,7 +176,7 @@ def map_demands(settings):
     except (TypeError, ValueError):
         message = "Settings are (map, kernel_size, stride, step), such as ([[1, 2], [3, 4]], 2, 2, 0.1)."
         raise ValueError(message) from None
-    if x.ndim != 2 or not 1 <= x.size or max(x.shape) > 6 or not np.isfinite(x).all():
+    if x.ndim != 2 or x.size == 0 or max(x.shape) > 6 or not np.isfinite(x).all():
         raise ValueError("A map has 1 to 6 rows of equal length, with 1 to 6 numbers each.")
     if not 0 < step < np.inf:
         raise ValueError(f"A step is a number above 0, and this one is {step:g}.")

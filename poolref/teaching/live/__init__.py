@@ -40,7 +40,8 @@ How to add a figure called `echo`
 
    From the kit: page.js (h, s, control, button, select, slider, check, group, fly), numbers.js, grid.js (a map of
    numbers: arrow keys, editing, dragging the window; fitCells), canvas.js (a map of pixels: drag, arrow keys, pointing,
-   outlines), gradient.js (cells of a gradient, packets that flow back), picture.js (the reader's own picture and the camera), pooling.js and network.js (arithmetic).
+   outlines), gradient.js (cells of a gradient, packets that flow back), picture.js (the reader's own picture and the
+   camera), pooling.js and network.js (arithmetic).
 
 2. `live/echo.py`: a subclass of `LiveFigure` with `name`, `defaults`, `check`, `describe`, `picture` (drawn with
    still.py), where needed `data` and `results`; and the function that notebooks call, with its docstring:

@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help site serve lab check test bench lint clean browser
+.PHONY: help site serve lab check test bench lint clean browser octave
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,7 +27,7 @@ lab: $(INSTALLED) ## Open the notebooks in JupyterLab
 check: $(INSTALLED) ## The tests for in between: those not marked slow, in under two minutes
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" tests
 
-test: $(INSTALLED) browser ## Run every test and every notebook
+test: $(INSTALLED) browser octave ## Run every test and every notebook
 	$(BIN)/pytest -n 2 --dist worksteal
 
 bench: $(INSTALLED) ## Measure poolref against its peers; writes _build/bench.json
@@ -52,3 +52,9 @@ browser:
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get; then apt-get update && apt-get install --yes chromium; \
 	else echo "No Chromium found: the browser tests will be skipped. Install chromium or google-chrome to run them."; fi
+
+# A chapter's MATLAB code is run by Octave. Debian has its command line in no smaller package than this one.
+octave:
+	@command -v octave-cli || command -v octave || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get; then apt-get update && apt-get install --yes --no-install-recommends octave; \
+	else echo "No Octave found: the test of the MATLAB code will be skipped. Install octave to run it."; fi

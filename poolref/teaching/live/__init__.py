@@ -40,7 +40,8 @@ How to add a figure called `echo`
 
    From the kit: page.js (h, s, control, button, select, slider, check, group, fly), numbers.js, grid.js (a map of
    numbers: arrow keys, editing, dragging the window; fitCells), canvas.js (a map of pixels: drag, arrow keys, pointing,
-   outlines), picture.js (the reader's own picture and the camera), pooling.js and network.js (arithmetic).
+   outlines), gradient.js (cells of a gradient, packets that flow back), picture.js (the reader's own picture and the
+   camera), pooling.js and network.js (arithmetic).
 
 2. `live/echo.py`: a subclass of `LiveFigure` with `name`, `defaults`, `check`, `describe`, `picture` (drawn with
    still.py), where needed `data` and `results`; and the function that notebooks call, with its docstring:
@@ -72,6 +73,7 @@ from poolref.teaching.extras import need
 from poolref.teaching.live.beta import Beta, beta
 from poolref.teaching.live.explorer import Explorer, explorer
 from poolref.teaching.live.figure import LiveFigure
+from poolref.teaching.live.flow import Flow, flow
 from poolref.teaching.live.hero import Hero, hero
 from poolref.teaching.live.network import Network, network
 from poolref.teaching.live.noise import Noise, noise
@@ -84,6 +86,7 @@ __all__ = [
     "LiveFigure",
     "beta",
     "explorer",
+    "flow",
     "hero",
     "network",
     "noise",
@@ -93,7 +96,7 @@ __all__ = [
     "try_this",
 ]
 
-_KINDS: tuple[type[LiveFigure], ...] = (Explorer, Shift, Photo, Noise, Stack, Network, Hero, Beta)
+_KINDS: tuple[type[LiveFigure], ...] = (Explorer, Shift, Photo, Noise, Stack, Network, Flow, Hero, Beta)
 FIGURES = {kind.name: kind for kind in _KINDS}
 
 

@@ -3,6 +3,7 @@ import { backward, dropsLast, pool, pooled, problem, rowLengths, windowOutputs, 
 import { at, count, equals, inCell, list, number, parseMap, same, scaleOf } from "./kit/numbers.js";
 import { control, fly, group, h, select } from "./kit/page.js";
 import { fitCells, grid } from "./kit/grid.js";
+import { flyBack, gradientLook } from "./kit/gradient.js";
 
 const LARGEST = 12; // rows and columns of a map
 const KINDS = [
@@ -243,12 +244,9 @@ function build(fig) {
     const ms = line.flight();
     if (!ms || fig.veiled) return;
     const { selected } = fig.state;
-    const { cells, slopes } = outputs[selected[0]][selected[1]];
     if (fig.state.gradient) {
       const g = arrivingAt(fig.state)[selected[0]][selected[1]];
-      cells.forEach((cell, n) => {
-        if (g * slopes[n]) fly(fig.el, arriving.cell(selected), gradient.cell(cell), inCell(g * slopes[n]), { kind: g * slopes[n] > 0 ? "pr-packet-gain" : "pr-packet-loss", ms });
-      });
+      flyBack(fig.el, arriving.cell(selected), gradient.cell, outputs[selected[0]][selected[1]], g, ms);
       return;
     }
     for (const piece of fig.sentence.querySelectorAll("[data-from]")) {
@@ -482,16 +480,8 @@ function build(fig) {
         columns: upward([0, columns - 1]),
         entry: touched ?? [0, 0],
         framed: touched || !span ? null : span.map(([from, to], axis) => [Math.max(0, from), Math.min([rows, columns][axis] - 1, to)]),
-        look(r, c) {
-          const g = slopes[r][c];
-          return {
-            text: g ? inCell(g) : "0",
-            value: g,
-            heat: steep(g),
-            classes: `pr-of-gradient ${touched && same(touched, [r, c]) ? "pr-touched" : ""}`,
-            label: `row ${r}, column ${c}: gradient ${number(g)}`,
-          };
-        },
+        look: (r, c) =>
+          gradientLook(slopes[r][c], steep, `row ${r}, column ${c}: gradient`, touched && same(touched, [r, c]) ? "pr-touched" : ""),
       });
       arriving.draw({
         heading: "\u2190 arriving",
@@ -499,13 +489,7 @@ function build(fig) {
         columns: (r) => upward([0, lengths[r] - 1]),
         entry: selected,
         framed: touched ? null : [[i, i], [j, j]],
-        look: (r, c) => ({
-          text: inCell(given[r][c]),
-          value: given[r][c],
-          heat: steep(given[r][c]),
-          classes: "pr-of-gradient",
-          label: `row ${r}, column ${c}: arriving gradient ${number(given[r][c])}`,
-        }),
+        look: (r, c) => gradientLook(given[r][c], steep, `row ${r}, column ${c}: arriving gradient`),
       });
     }
 

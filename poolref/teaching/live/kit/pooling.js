@@ -254,6 +254,19 @@ export function backward(outputs, arriving, shape) {
   return grad;
 }
 
+// The loss whose gradient at the outputs is `arriving`: every output times what arrives at it, added up.
+export const lossOf = (map, regions, reducer, arriving) =>
+  sum(pooled(map, regions, reducer).map((row, i) => dot(row, arriving[i])));
+
+// How that loss moves when one cell is raised, and lowered, by `step`: {raised, lowered, quotient}, where the quotient
+// is the central difference.
+export function nudged(map, regions, reducer, arriving, [r, c], step) {
+  const lossWith = (value) =>
+    lossOf(map.map((row, i) => (i === r ? row.map((v, j) => (j === c ? value : v)) : row)), regions, reducer, arriving);
+  const [raised, lowered] = [lossWith(map[r][c] + step), lossWith(map[r][c] - step)];
+  return { raised, lowered, quotient: (raised - lowered) / (2 * step) };
+}
+
 // --- operators that are no reducer -------------------------------------------------------------------------------
 
 // Every `stride`-th cell, and nothing combined.

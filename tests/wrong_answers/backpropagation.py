@@ -163,7 +163,7 @@ CHAIN = {
     "times the value": (lambda g, z, k, s: chain_loop(g, z, k, s) * z, "not multiplied by the value"),
     "ReLU of the gradient": (
         lambda g, z, k, s: np.maximum(max_pool_backward(g, z, Window(k, s)), 0),
-        "ReLU stops",
+        None,
     ),
     "the others": (lambda g, z, k, s: max_pool_backward(g, z, Window(k, s)) * (z <= 0), "lets the others pass"),
     "smallest": (lambda g, z, k, s: max_pool_backward(g, -z, Window(k, s)) * (z > 0), "smallest cell"),

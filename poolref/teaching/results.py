@@ -180,7 +180,7 @@ class Results:
             axes.plot([low, high], [height, height], color=colours["ink"], linewidth=2.5)
             axes.plot(mean, height, "o", color=colours["ink"], markersize=6)
         axes.set_yticks(range(len(shown)), [_words(each, case) for each in shown])
-        axes.set_xlabel(label)
+        axes.set_xlabel(label, loc="right")  # below the names of the cases there is room for it
         return figure
 
     def curves(self, measure: str, along: str, xlabel: str, ylabel: str, **case: object) -> Figure:

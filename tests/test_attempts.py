@@ -15,7 +15,6 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-import torch
 from nbclient import NotebookClient
 
 from poolref.teaching.attempts import judging, running
@@ -593,11 +592,13 @@ def test_special_numbers_and_foreign_things_come_back():
 
 
 def requires_gradient(x):
+    import torch  # here, so that no other attempt waits for it
+
     return torch.tensor(x, dtype=torch.float64, requires_grad=True).amax()
 
 
 def test_a_tensor_that_requires_a_gradient_is_an_answer():
-    assert judge(LARGEST, requires_gradient).passed
+    assert judge(LARGEST, requires_gradient, Here).passed
 
 
 # -------------------------------------------------------------------------------------------------- what is shown

@@ -178,7 +178,7 @@ WINDOWS = (
 
 FILTERS = ((K3S2P1, STEM), (Window(5, 2, 2), STEM))  # the cells that a filter of 3 or 5 reads
 
-# The largest windows that are unrolled, see poolref.torch.cuda.
+# The largest windows that are unrolled, see poolref.torch._engine.dispatch.
 K3X5, K5S1P2, K7S1P3 = Window((3, 5), 1, (1, 2)), Window(5, 1, 2), Window(7, 1, 3)
 BINS, OVERLAP = (Adaptive(7), STEM), (Window(9, 1, 4), STEM)  # more cells than are unrolled
 

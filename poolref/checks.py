@@ -26,7 +26,8 @@ def check_int(name: str, value: object, minimum: int | None = None) -> int:
     try:
         if isinstance(value, bool):
             raise TypeError
-        number = operator.index(value)
+        # A size that torch's compilers keep as a symbol stays one: as an index it would become a constant of the graph.
+        number = value if type(value).__name__ == "SymInt" or isinstance(value, int) else operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an int{at_least}, got {value!r}") from None
     if minimum is not None and number < minimum:
@@ -313,7 +314,7 @@ def check_filter_size(value: object) -> int:
 
 def check_reflection(spatial: Sequence[int], filter_size: int) -> None:
     """Raise a ValueError unless every axis has more cells than are reflected into the padding behind it."""
-    if min(spatial) <= filter_size // 2:
+    if any(n <= filter_size // 2 for n in spatial):
         raise ValueError(
             f"x must have more than {filter_size // 2} cells on every spatial axis, so that its edge can be reflected "
             f"for filter_size={filter_size}, got spatial part {tuple(spatial)}"

@@ -7,12 +7,11 @@ for each spatial axis*: a 3x3 window is three rows times three columns, the whol
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import product
 from math import gcd, prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from poolref.checks import (
     check_centers,
@@ -44,6 +43,7 @@ __all__ = [
 ]
 
 Spans = tuple[tuple[range, ...], ...]
+Index = Any  # an int, or an array of ints
 
 
 # --- the kinds of regions ----------------------------------------------------------------------------------------
@@ -60,6 +60,14 @@ class Regions:
         Cells outside the map (padding) are left out.  The order is the order in which cells are met.
         """
         raise NotImplementedError(f"{type(self).__name__} is not a product of ranges; use cells()")
+
+    def bounds(self, axis: int, n: int, i: Index) -> tuple[Index, Index, int]:
+        """Return first, end and step of the cells that output index `i` covers on an axis of `n` cells.
+
+        They are the closed form of `spans`: the cells first, first + step, ... before end, of which those outside the
+        map do not count.  `i` may be an int, or an array of ints of any library; then first and end are arrays too.
+        """
+        raise NotImplementedError
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
         """Return the spatial shape of the output for an input of `spatial_shape`."""
@@ -133,9 +141,12 @@ class Window(Regions):
     def _output_size(self, axis: int, n: int) -> int:
         k, s, p, d = self.kernel_size[axis], self.stride[axis], self.padding[axis], self.dilation[axis]
         room = n + 2 * p - d * (k - 1) - 1  # how far the first window can still move
-        size = (room + (s - 1 if self.ceil_mode else 0)) // s + 1
-        if self.ceil_mode and (size - 1) * s >= n + p:
-            size -= 1
+        size = room // s + 1
+        if self.ceil_mode:
+            # A last window must start before the padding behind the map, which ceil((n + p) / s) windows do.  At most
+            # one is too many; it is taken away without a comparison, which would fix a size that a compiler keeps open.
+            size, most, enough = -(-room // s) + 1, -(-(n + p) // s), d * k // s + 2
+            size -= (size - most + enough) // (enough + 1)
         return check_fit(self, axis, n, size)
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
@@ -145,6 +156,10 @@ class Window(Regions):
             # The first tap inside the map, then every d-th cell up to the last tap or the edge.
             spans.append(tuple(range(a if a >= 0 else a % d, min(a + d * (k - 1) + 1, n), d) for a in starts))
         return tuple(spans)
+
+    def bounds(self, axis: int, n: int, i: Index) -> tuple[Index, Index, int]:
+        k, s, p, d = self.kernel_size[axis], self.stride[axis], self.padding[axis], self.dilation[axis]
+        return i * s - p, i * s - p + d * (k - 1) + 1, d
 
     def padded_sizes(self, spatial_shape: Sequence[int]) -> tuple[tuple[int, ...], ...]:
         """Return, for each axis and output index, the number of taps that lie in the map *or in its padding*.
@@ -219,8 +234,8 @@ class Adaptive(Regions):
     def __post_init__(self) -> None:
         ndim = check_rank(self.ndim, output_size=self.output_size)
         sizes = self.output_size if isinstance(self.output_size, (tuple, list)) else (self.output_size,) * ndim
-        check_ints("output_size", tuple(1 if o is None else o for o in sizes), ndim, minimum=1)
-        object.__setattr__(self, "output_size", tuple(o if o is None else operator.index(o) for o in sizes))
+        given = check_ints("output_size", tuple(1 if o is None else o for o in sizes), ndim, minimum=1)
+        object.__setattr__(self, "output_size", tuple(o and size for o, size in zip(sizes, given)))
         object.__setattr__(self, "ndim", ndim)
 
     def output_shape(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
@@ -230,6 +245,10 @@ class Adaptive(Regions):
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
         sizes = zip(spatial_shape, self.output_shape(spatial_shape))
         return tuple(tuple(range(i * n // o, -((i + 1) * n // -o)) for i in range(o)) for n, o in sizes)
+
+    def bounds(self, axis: int, n: int, i: Index) -> tuple[Index, Index, int]:
+        o = self.output_size[axis] or n
+        return i * n // o, -((i + 1) * n // -o), 1
 
     def longest(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
         """How many cells the longest bin has along each axis."""
@@ -256,6 +275,9 @@ class Whole(Regions):
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
         return tuple((range(n),) for n in check_spatial_shape(spatial_shape, self))
+
+    def bounds(self, axis: int, n: int, i: Index) -> tuple[Index, Index, int]:
+        return i * n, (i + 1) * n, 1
 
 
 @dataclass(frozen=True)
@@ -345,6 +367,10 @@ class Box(Regions):
             spans.append(tuple(range(min(max(a, 0), n), min(max(b, 0), n)) for a, b in edges))
         return tuple(spans)
 
+    def bounds(self, axis: int, n: int, i: Index) -> tuple[Index, Index, int]:
+        start, size, o = self.start[axis], self.size[axis], self.output_size[axis]
+        return start + i * size // o, start - ((i + 1) * size // -o), 1
+
 
 @dataclass(frozen=True)
 class Rows(Regions):
@@ -359,6 +385,9 @@ class Rows(Regions):
         height, width = check_spatial_shape(spatial_shape, self)
         return tuple(range(i, i + 1) for i in range(height)), (range(width),)
 
+    def bounds(self, axis: int, n: int, i: Index) -> tuple[Index, Index, int]:
+        return (i, i + 1, 1) if axis == 0 else (i * n, (i + 1) * n, 1)
+
 
 @dataclass(frozen=True)
 class Columns(Regions):
@@ -372,6 +401,9 @@ class Columns(Regions):
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
         height, width = check_spatial_shape(spatial_shape, self)
         return (range(height),), tuple(range(j, j + 1) for j in range(width))
+
+    def bounds(self, axis: int, n: int, i: Index) -> tuple[Index, Index, int]:
+        return (i, i + 1, 1) if axis == 1 else (i * n, (i + 1) * n, 1)
 
 
 @dataclass(frozen=True)
@@ -415,6 +447,11 @@ class Running(Regions):
         n = shape[self.axis]
         spans[self.axis] = tuple(range(n - 1, i - 1, -1) if self.reverse else range(i + 1) for i in range(n))
         return tuple(spans)
+
+    def bounds(self, axis: int, n: int, i: Index) -> tuple[Index, Index, int]:
+        if axis != self.axis:
+            return i, i + 1, 1
+        return (n - 1 + 0 * i, i - 1, -1) if self.reverse else (0 * i, i + 1, 1)
 
 
 # The scans that find a box's edges from its corner: along columns, then along rows.

@@ -74,7 +74,7 @@ def test_triton_names_resolve_and_all_kernels_are_in_the_table():
 )
 def test_modules_of_cuda_tensors_run_the_kernels(row, monkeypatch):
     """Launches are recorded, not made, and a tensor of the CPU stands in for one of a GPU."""
-    torch, cuda = import_module("torch"), import_module("poolref.torch.cuda")
+    torch, cuda = import_module("torch"), import_module("poolref.torch._engine.dispatch")
     monkeypatch.setattr(cuda, "KERNELS", True)
     monkeypatch.setattr(cuda, "on_gpu", lambda x: True)
     prefix, _, name = row.torch.rpartition(".")

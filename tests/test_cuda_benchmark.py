@@ -18,7 +18,7 @@ from benchmarks.cuda import cudnn, measure, peers, processes, report
 from benchmarks.cuda.work import K2S2, LARGE, STEM, WORK, Case, Row
 from poolref import catalog
 from poolref.regions import Adaptive, Running, Window
-from poolref.torch import cuda
+from poolref.torch._engine import dispatch as cuda
 
 ROWS = [Row(case, direction) for case in WORK for direction in case.directions]
 TIMES = ("p20_us", "p50_us", "p80_us", "call_us", "eager_ratio", "compile_ratio", "best_peer_ratio", "copy_percent")

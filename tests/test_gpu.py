@@ -22,7 +22,8 @@ from benchmarks.cuda.measure import TOLERANCE, StandIn, difference, is_right
 from benchmarks.cuda.work import WORK, Case
 from poolref import catalog
 from poolref.regions import Adaptive, Running, Whole, Window
-from poolref.torch import cuda, functional
+from poolref.torch import functional
+from poolref.torch._engine import dispatch as cuda
 
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # eight processes with sixteen each would be too many
 
@@ -162,7 +163,7 @@ def test_kernels_off_gives_the_same(case, device, monkeypatch):
 
 
 def test_the_switch_is_an_environment_variable():
-    code = "import os; os.environ['POOLREF_KERNELS'] = 'off'; from poolref.torch import cuda; assert not cuda.KERNELS"
+    code = "import os; os.environ['POOLREF_KERNELS'] = 'off'; from poolref.torch._engine import dispatch; assert not dispatch.KERNELS"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 

@@ -19,7 +19,7 @@ from poolref.torch.functional import (
     soft_pool,
     sum_pool,
 )
-from poolref.torch.operators import packed
+from poolref.torch._engine.custom_op import packed
 
 REDUCERS = {
     "max": max_pool,

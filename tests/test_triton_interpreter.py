@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import poolref.torch.cuda as cuda
+import poolref.torch._engine.dispatch as cuda
 from poolref.regions import Adaptive, Pyramid, Rows, Whole, Window
 
 FOLDER = Path(__file__).parent / "interpreter"

@@ -4,230 +4,33 @@ Modules are named as torch.nn names its own: `SoftPool2d`, `AdaptiveSoftPool2d`,
 The functions are in :mod:`poolref.torch.functional`.
 """
 
-from poolref.torch import functional
-from poolref.torch.attention import PMA, AttentionPool2d
-from poolref.torch.average import (
-    AdaptiveAvgPool1d,
-    AdaptiveAvgPool2d,
-    AdaptiveAvgPool3d,
-    AdaptiveSumPool1d,
-    AdaptiveSumPool2d,
-    AdaptiveSumPool3d,
-    AvgPool1d,
-    AvgPool2d,
-    AvgPool3d,
-    GlobalAvgPool1d,
-    GlobalAvgPool2d,
-    GlobalAvgPool3d,
-    GlobalSumPool1d,
-    GlobalSumPool2d,
-    GlobalSumPool3d,
-    SumPool1d,
-    SumPool2d,
-    SumPool3d,
-)
-from poolref.torch.blur import BlurPool1d, BlurPool2d, MaxBlurPool2d
-from poolref.torch.center import CenterBlock, CenterPool2d
-from poolref.torch.corner import BottomPool, CascadeCornerBlock, CornerBlock, CornerPool, LeftPool, RightPool, TopPool
-from poolref.torch.create import Replacement, create_pool, replace_pooling
-from poolref.torch.gem import (
-    AdaptiveGeMPool1d,
-    AdaptiveGeMPool2d,
-    AdaptiveGeMPool3d,
-    GeMPool1d,
-    GeMPool2d,
-    GeMPool3d,
-    GlobalGeMPool1d,
-    GlobalGeMPool2d,
-    GlobalGeMPool3d,
-)
-from poolref.torch.hopfield import HopfieldPool
-from poolref.torch.lp import (
-    AdaptiveLPPool1d,
-    AdaptiveLPPool2d,
-    AdaptiveLPPool3d,
-    GlobalLPPool1d,
-    GlobalLPPool2d,
-    GlobalLPPool3d,
-    LPPool1d,
-    LPPool2d,
-    LPPool3d,
-)
-from poolref.torch.lse import (
-    AdaptiveLSEPool1d,
-    AdaptiveLSEPool2d,
-    AdaptiveLSEPool3d,
-    GlobalLSEPool1d,
-    GlobalLSEPool2d,
-    GlobalLSEPool3d,
-    LSEPool1d,
-    LSEPool2d,
-    LSEPool3d,
-)
-from poolref.torch.max import (
-    AdaptiveMaxPool1d,
-    AdaptiveMaxPool2d,
-    AdaptiveMaxPool3d,
-    GlobalMaxPool1d,
-    GlobalMaxPool2d,
-    GlobalMaxPool3d,
-    MaxPool1d,
-    MaxPool2d,
-    MaxPool3d,
-)
-from poolref.torch.min import (
-    AdaptiveMinPool1d,
-    AdaptiveMinPool2d,
-    AdaptiveMinPool3d,
-    GlobalMinPool1d,
-    GlobalMinPool2d,
-    GlobalMinPool3d,
-    MinPool1d,
-    MinPool2d,
-    MinPool3d,
-)
-from poolref.torch.mixed import (
-    AdaptiveMixedPool1d,
-    AdaptiveMixedPool2d,
-    AdaptiveMixedPool3d,
-    GatedPool2d,
-    GlobalMixedPool1d,
-    GlobalMixedPool2d,
-    GlobalMixedPool3d,
-    MixedPool1d,
-    MixedPool2d,
-    MixedPool3d,
-)
-from poolref.torch.pyramid import SpatialPyramidPool2d
-from poolref.torch.roi import AdaptiveFeaturePool, RoIAlign, RoIPool
-from poolref.torch.soft import (
-    AdaptiveSoftPool1d,
-    AdaptiveSoftPool2d,
-    AdaptiveSoftPool3d,
-    GlobalSoftPool1d,
-    GlobalSoftPool2d,
-    GlobalSoftPool3d,
-    SoftPool1d,
-    SoftPool2d,
-    SoftPool3d,
-)
-from poolref.torch.stochastic import StochasticPool2d
-from poolref.torch.strip import MixedStripBlock, StripBlock, StripPool2d
-from poolref.torch.subsample import Subsample2d
-from poolref.torch.unpool import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
+from poolref.torch import functional as functional
+from poolref.torch.attention import *
+from poolref.torch.average import *
+from poolref.torch.blur import *
+from poolref.torch.center import *
+from poolref.torch.corner import *
+from poolref.torch.create import *
+from poolref.torch.gem import *
+from poolref.torch.hopfield import *
+from poolref.torch.lp import *
+from poolref.torch.lse import *
+from poolref.torch.max import *
+from poolref.torch.min import *
+from poolref.torch.mixed import *
+from poolref.torch.pyramid import *
+from poolref.torch.roi import *
+from poolref.torch.soft import *
+from poolref.torch.stochastic import *
+from poolref.torch.strip import *
+from poolref.torch.subsample import *
+from poolref.torch.unpool import *
 
-__all__ = [
-    "PMA",
-    "AdaptiveAvgPool1d",
-    "AdaptiveAvgPool2d",
-    "AdaptiveAvgPool3d",
-    "AdaptiveFeaturePool",
-    "AdaptiveGeMPool1d",
-    "AdaptiveGeMPool2d",
-    "AdaptiveGeMPool3d",
-    "AdaptiveLPPool1d",
-    "AdaptiveLPPool2d",
-    "AdaptiveLPPool3d",
-    "AdaptiveLSEPool1d",
-    "AdaptiveLSEPool2d",
-    "AdaptiveLSEPool3d",
-    "AdaptiveMaxPool1d",
-    "AdaptiveMaxPool2d",
-    "AdaptiveMaxPool3d",
-    "AdaptiveMinPool1d",
-    "AdaptiveMinPool2d",
-    "AdaptiveMinPool3d",
-    "AdaptiveMixedPool1d",
-    "AdaptiveMixedPool2d",
-    "AdaptiveMixedPool3d",
-    "AdaptiveSoftPool1d",
-    "AdaptiveSoftPool2d",
-    "AdaptiveSoftPool3d",
-    "AdaptiveSumPool1d",
-    "AdaptiveSumPool2d",
-    "AdaptiveSumPool3d",
-    "AttentionPool2d",
-    "AvgPool1d",
-    "AvgPool2d",
-    "AvgPool3d",
-    "BlurPool1d",
-    "BlurPool2d",
-    "BottomPool",
-    "CascadeCornerBlock",
-    "CenterBlock",
-    "CenterPool2d",
-    "CornerBlock",
-    "CornerPool",
-    "GatedPool2d",
-    "GeMPool1d",
-    "GeMPool2d",
-    "GeMPool3d",
-    "GlobalAvgPool1d",
-    "GlobalAvgPool2d",
-    "GlobalAvgPool3d",
-    "GlobalGeMPool1d",
-    "GlobalGeMPool2d",
-    "GlobalGeMPool3d",
-    "GlobalLPPool1d",
-    "GlobalLPPool2d",
-    "GlobalLPPool3d",
-    "GlobalLSEPool1d",
-    "GlobalLSEPool2d",
-    "GlobalLSEPool3d",
-    "GlobalMaxPool1d",
-    "GlobalMaxPool2d",
-    "GlobalMaxPool3d",
-    "GlobalMinPool1d",
-    "GlobalMinPool2d",
-    "GlobalMinPool3d",
-    "GlobalMixedPool1d",
-    "GlobalMixedPool2d",
-    "GlobalMixedPool3d",
-    "GlobalSoftPool1d",
-    "GlobalSoftPool2d",
-    "GlobalSoftPool3d",
-    "GlobalSumPool1d",
-    "GlobalSumPool2d",
-    "GlobalSumPool3d",
-    "HopfieldPool",
-    "LPPool1d",
-    "LPPool2d",
-    "LPPool3d",
-    "LSEPool1d",
-    "LSEPool2d",
-    "LSEPool3d",
-    "LeftPool",
-    "MaxBlurPool2d",
-    "MaxPool1d",
-    "MaxPool2d",
-    "MaxPool3d",
-    "MaxUnpool1d",
-    "MaxUnpool2d",
-    "MaxUnpool3d",
-    "MinPool1d",
-    "MinPool2d",
-    "MinPool3d",
-    "MixedPool1d",
-    "MixedPool2d",
-    "MixedPool3d",
-    "MixedStripBlock",
-    "Replacement",
-    "RightPool",
-    "RoIAlign",
-    "RoIPool",
-    "SoftPool1d",
-    "SoftPool2d",
-    "SoftPool3d",
-    "SpatialPyramidPool2d",
-    "StochasticPool2d",
-    "StripBlock",
-    "StripPool2d",
-    "Subsample2d",
-    "SumPool1d",
-    "SumPool2d",
-    "SumPool3d",
-    "TopPool",
-    "create_pool",
-    "functional",
-    "replace_pooling",
-]
+# Of what the files name as public, the functions are listed in `functional`; here stand the modules and what makes them.
+__all__ = sorted(
+    name
+    for name, value in vars().items()
+    if getattr(value, "__module__", "").startswith("poolref.torch.")
+    and (isinstance(value, type) or value.__module__ == "poolref.torch.create")
+)
+__all__ += ["functional"]

@@ -9,8 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from poolref.checks import check_flag, check_int, check_size
-from poolref.torch.core import check_float_tensor, check_map, check_mask_tensor
+from poolref.torch._engine.checks import check_float_tensor, check_map, check_mask_tensor
+from poolref.torch._engine.overridable import PoolModule
 from poolref.torch.hopfield import HopfieldPool, attend, check_set, hopfield_pool
+
+__all__ = ["PMA", "AttentionPool2d", "attention_pool"]
 
 
 def attention_pool(input: Tensor, query: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -40,7 +43,7 @@ def attention_pool(input: Tensor, query: Tensor, mask: Tensor | None = None) -> 
     return hopfield_pool(input, query, 1 / sqrt(max(1, query.shape[-1] if query.ndim else 1)), mask=mask)
 
 
-class PMA(nn.Module):
+class PMA(PoolModule):
     """Pooling by multihead attention: (N, cells, channels) or (cells, channels) -> (N, seeds, channels) or without N.
 
     Learned seeds attend to a set; the order of the cells does not matter.  In a set of which no cell takes
@@ -79,7 +82,7 @@ class PMA(nn.Module):
         return self.norm2(h + self.after(h).relu())
 
 
-class AttentionPool2d(nn.Module):
+class AttentionPool2d(PoolModule):
     """Attention of the mean cell to a map: (N, C, H, W) or (C, H, W) -> (N, outputs) or (outputs,).
 
     Every cell has a learned position added; so has their mean, which then asks all cells and itself.  Cells may be

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import comb
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from poolref.checks import check_int, check_ndim, check_reflection
 from poolref.regions import Window
-from poolref.torch.core import check_floats, widen
-from poolref.torch.cuda import from_triton, runs_kernels
-from poolref.torch.forms import functions, modules
+from poolref.torch._engine.checks import check_floats, widen
+from poolref.torch._engine.cpu_windows import empty_like
+from poolref.torch._engine.custom_op import CustomOp
+from poolref.torch._engine.dispatch import from_triton, runs_kernels
+from poolref.torch._engine.forms import functions
+from poolref.torch._engine.overridable import PoolModule, overridable
+from poolref.torch._engine.reduce import region_max
 from poolref.torch.max import max_pool
-from poolref.torch.operators import operator
-from poolref.torch.sweeps import empty_like
+
+__all__ = ["BlurPool1d", "BlurPool2d", "MaxBlurPool2d", "blur_pool", "blur_pool1d", "blur_pool2d", "max_blur_pool"]
 
 
+@overridable("ndim")
 def blur_pool(input: Tensor, filter_size: int = 3, stride: int = 2, ndim: int = 2) -> Tensor:
     """Return the map smoothed with a binomial filter, at every `stride`-th cell: (..., *spatial) -> (..., *output).
 
@@ -47,12 +53,17 @@ def blur_pool(input: Tensor, filter_size: int = 3, stride: int = 2, ndim: int = 
     check_reflection(check_floats(input, Window(1, ndim=check_ndim(ndim))), filter_size)
     if ndim <= 2 and runs_kernels(input, Window(filter_size, stride, ndim=ndim)):
         return blur_maps(input, filter_size, stride, ndim)
-    y = widen(input)
+    return _by_torch(input, filter_size, stride, ndim)
+
+
+def _by_torch(x: Tensor, filter_size: int, stride: int, ndim: int) -> Tensor:
+    y = widen(x)
     for dim in range(-ndim, 0):
         y = _smooth(y, dim, filter_size, stride)
-    return y.to(input.dtype)
+    return y.to(x.dtype)
 
 
+@overridable("ndim")
 def max_blur_pool(
     input: Tensor, kernel_size: int = 2, filter_size: int = 3, stride: int = 2, padding: int = 0, ndim: int = 2
 ) -> Tensor:
@@ -109,26 +120,27 @@ def _all(count: int) -> list[slice]:
 
 _blur_backward = from_triton("blur", "blur_pool_backward")
 
-blur_maps = operator(
+blur_maps = CustomOp(
     "blur_maps(Tensor x, int filter_size, int stride, int ndim) -> Tensor y",
-    "blur_maps_backward(Tensor grad, int filter_size, int stride, int ndim, int[] spatial) -> Tensor x",
+    "blur_maps_backward(Tensor grad, int filter_size, int stride, int ndim, SymInt[] spatial) -> Tensor x",
     from_triton("blur", "blur_pool"),
     lambda grad, filter_size, stride, ndim, spatial: _blur_backward(grad, filter_size, stride, spatial),
-    lambda x, filter_size, stride, ndim: _thinned(x, x.shape[-ndim:], stride),
+    exact=lambda x, filter_size, stride, ndim: _by_torch(x, filter_size, stride, ndim),
+    fake=lambda x, filter_size, stride, ndim: _thinned(x, x.shape[-ndim:], stride),
     linear=lambda x, filter_size, stride, ndim, spatial: blur_maps(x, filter_size, stride, ndim),
 )
 
-max_blur_maps = operator(
+max_blur_maps = CustomOp(
     "max_blur_maps(Tensor x, int kernel_size, int filter_size, int stride, int padding, int ndim) -> Tensor y",
     "max_blur_maps_backward(Tensor grad, Tensor x, int kernel_size, int filter_size, int stride, int padding,"
     " int ndim) -> Tensor x",
     from_triton("blur", "max_blur_pool"),
     from_triton("blur", "max_blur_pool_backward"),
-    lambda x, kernel_size, filter_size, stride, padding, ndim: _thinned(
-        x, [n + 2 * padding - kernel_size + 1 for n in x.shape[-ndim:]], stride
+    exact=lambda x, kernel_size, filter_size, stride, padding, ndim: _by_torch(
+        region_max(x, Window(kernel_size, 1, padding, ndim=ndim))[0], filter_size, stride, ndim
     ),
-    exact=lambda x, kernel_size, filter_size, stride, padding, ndim: blur_pool(
-        max_pool(x, Window(kernel_size, 1, padding, ndim=ndim)), filter_size, stride, ndim
+    fake=lambda x, kernel_size, filter_size, stride, padding, ndim: _thinned(
+        x, [n + 2 * padding - kernel_size + 1 for n in x.shape[-ndim:]], stride
     ),
 )
 
@@ -153,11 +165,11 @@ def _blur_pool(ndim: int, input: Tensor, filter_size: int = 3, stride: int = 2) 
     return blur_pool(input, filter_size, stride, ndim)
 
 
-blur_pool1d, blur_pool2d, _ = functions("blur_pool", _blur_pool, blur_pool)
+blur_pool1d, blur_pool2d, _ = functions("blur_pool", _blur_pool)
 
 
-class _BlurPool(nn.Module):
-    """Blur pooling, as a module: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
+class _BlurPool(PoolModule):
+    """Blur pooling, as a module: (N, C, spatial axes) or (C, spatial axes) -> the same with the output's sizes.
 
     Args:
         filter_size: cells of the filter along each axis, 1 to 7.  Default 3.
@@ -168,6 +180,8 @@ class _BlurPool(nn.Module):
 
     Formula and source: see `blur_pool`.
     """
+
+    ndim: ClassVar[int]
 
     def __init__(self, filter_size: int = 3, stride: int = 2):
         super().__init__()
@@ -182,7 +196,14 @@ class _BlurPool(nn.Module):
         return f"filter_size={self.filter_size}, stride={self.stride}"
 
 
-BlurPool1d, BlurPool2d, _ = modules("BlurPool", _BlurPool, blur_pool)
+class BlurPool1d(_BlurPool):
+    __doc__ = _BlurPool.__doc__
+    ndim = 1
+
+
+class BlurPool2d(_BlurPool):
+    __doc__ = _BlurPool.__doc__
+    ndim = 2
 
 
 class MaxBlurPool2d(BlurPool2d):

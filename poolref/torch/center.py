@@ -7,18 +7,23 @@ this name to taking the cell in the middle of a window; that is `subsample`.)
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from poolref.checks import check_same_shape
 from poolref.regions import Columns, Rows
-from poolref.torch.blocks import TwoBranchBlock
-from poolref.torch.core import check_numbers
-from poolref.torch.cuda import from_triton, runs_kernels
+from poolref.torch._engine.blocks import TwoBranchBlock
+from poolref.torch._engine.checks import check_numbers
+from poolref.torch._engine.cpu_windows import empty_like
+from poolref.torch._engine.custom_op import CustomOp
+from poolref.torch._engine.dispatch import from_triton, runs_kernels
+from poolref.torch._engine.overridable import PoolModule, overridable
+from poolref.torch._engine.reduce import region_max
 from poolref.torch.max import max_pool
-from poolref.torch.operators import operator
-from poolref.torch.sweeps import empty_like
+
+__all__ = ["CenterBlock", "CenterPool2d", "center_pool"]
 
 
+@overridable(ndim=2)
 def center_pool(a: Tensor, b: Tensor | None = None) -> Tensor:
     """Return the row maxima of `a` plus the column maxima of `b`, on the whole map: (..., H, W) -> (..., H, W).
 
@@ -42,7 +47,7 @@ def center_pool(a: Tensor, b: Tensor | None = None) -> Tensor:
     check_numbers(b, Columns(), "b")
     check_same_shape("b", b.shape, "a", a.shape)
     if runs_kernels(a) and b.dtype == a.dtype and b.device == a.device:
-        return _center_maps(a, b)
+        return _center_maps(a, b.view_as(b) if b is a else b)  # compilers want each tensor once
     return max_pool(a, Rows()) + max_pool(b, Columns())
 
 
@@ -65,18 +70,21 @@ def _fake(a: Tensor, b: Tensor, training: bool) -> tuple[Tensor, ...]:
 
 
 # On a GPU this is one step, which keeps the cell that each row's and each column's maximum came from.
-_center_maps = operator(
+_center_maps = CustomOp(
     "center_maps(Tensor a, Tensor b, bool training) -> (Tensor y, Tensor of_rows, Tensor of_columns)",
     "center_maps_backward(Tensor grad, Tensor of_rows, Tensor of_columns) -> (Tensor a, Tensor b)",
     _run,
     from_triton("center", "center_pool_backward"),
-    _fake,
-    lambda grad, of_rows, of_columns: tuple(empty_like(of_rows, grad.shape[-2:]).to(grad.dtype) for _ in range(2)),
+    exact=lambda a, b: region_max(a, Rows())[0] + region_max(b, Columns())[0],
+    fake=_fake,
+    fake_backward=lambda grad, of_rows, of_columns: tuple(
+        empty_like(of_rows, grad.shape[-2:]).to(grad.dtype) for _ in range(2)
+    ),
     linear=lambda a, b, of_rows, of_columns: a.gather(-1, of_rows.long()) + b.gather(-2, of_columns.long()),
 )
 
 
-class CenterPool2d(nn.Module):
+class CenterPool2d(PoolModule):
     """Center pooling, as a module: (N, C, H, W) or (C, H, W) -> the same shape.
 
     Called with one map, or with two of one shape: the rows of the first and the columns of the second.

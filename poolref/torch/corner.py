@@ -11,14 +11,28 @@ from torch import Tensor, nn
 
 from poolref.checks import check_choice, check_same_shape
 from poolref.regions import CORNERS, Running
-from poolref.torch.blocks import TwoBranchBlock, convolution
-from poolref.torch.core import check_numbers, region_max
-from poolref.torch.cuda import from_triton, runs_kernels
+from poolref.torch._engine.blocks import TwoBranchBlock, convolution
+from poolref.torch._engine.checks import check_numbers
+from poolref.torch._engine.cpu_windows import empty_like
+from poolref.torch._engine.custom_op import CustomOp
+from poolref.torch._engine.dispatch import from_triton, runs_kernels
+from poolref.torch._engine.overridable import PoolModule, overridable
+from poolref.torch._engine.reduce import region_max
 from poolref.torch.max import max_pool
-from poolref.torch.operators import operator
-from poolref.torch.sweeps import empty_like
+
+__all__ = [
+    "BottomPool",
+    "CascadeCornerBlock",
+    "CornerBlock",
+    "CornerPool",
+    "LeftPool",
+    "RightPool",
+    "TopPool",
+    "corner_pool",
+]
 
 
+@overridable(ndim=2)
 def corner_pool(a: Tensor, b: Tensor, corner: str = "top_left") -> Tensor:
     """Return a running maximum of `a` along columns plus one of `b` along rows: (..., H, W) -> (..., H, W).
 
@@ -57,7 +71,7 @@ def _exact(a: Tensor, b: Tensor, corner: str) -> Tensor:
 
 
 # On a GPU both scans are one step.
-_corner_maps = operator(
+_corner_maps = CustomOp(
     "corner_maps(Tensor a, Tensor b, str corner) -> Tensor y",
     "corner_maps_backward(Tensor grad, Tensor a, Tensor b, str corner) -> (Tensor a, Tensor b)",
     from_triton("corner", "corner_pool"),
@@ -67,7 +81,7 @@ _corner_maps = operator(
 )
 
 
-class _RunningMax(nn.Module):
+class _RunningMax(PoolModule):
     direction: ClassVar[str]
 
     def forward(self, input: Tensor) -> Tensor:
@@ -131,7 +145,7 @@ class RightPool(_RunningMax):
     direction = "right"
 
 
-class CornerPool(nn.Module):
+class CornerPool(PoolModule):
     """Corner pooling of two maps, as a module: (N, C, H, W) or (C, H, W), twice -> the same shape.
 
     Args:

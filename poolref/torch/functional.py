@@ -2,236 +2,29 @@
 `soft_pool2d`, `adaptive_soft_pool2d`, `global_soft_pool2d` with the arguments of torch.nn.functional; 1d and 3d too.
 """
 
-from poolref.torch.attention import attention_pool
-from poolref.torch.average import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_sum_pool1d,
-    adaptive_sum_pool2d,
-    adaptive_sum_pool3d,
-    avg_pool,
-    avg_pool1d,
-    avg_pool2d,
-    avg_pool3d,
-    global_avg_pool1d,
-    global_avg_pool2d,
-    global_avg_pool3d,
-    global_sum_pool1d,
-    global_sum_pool2d,
-    global_sum_pool3d,
-    sum_pool,
-    sum_pool1d,
-    sum_pool2d,
-    sum_pool3d,
-)
-from poolref.torch.blur import blur_pool, blur_pool1d, blur_pool2d, max_blur_pool
-from poolref.torch.center import center_pool
-from poolref.torch.corner import corner_pool
-from poolref.torch.gem import (
-    adaptive_gem_pool1d,
-    adaptive_gem_pool2d,
-    adaptive_gem_pool3d,
-    gem_pool,
-    gem_pool1d,
-    gem_pool2d,
-    gem_pool3d,
-    global_gem_pool1d,
-    global_gem_pool2d,
-    global_gem_pool3d,
-)
-from poolref.torch.hopfield import hopfield_converge, hopfield_pool, hopfield_retrieve
-from poolref.torch.lp import (
-    adaptive_lp_pool1d,
-    adaptive_lp_pool2d,
-    adaptive_lp_pool3d,
-    global_lp_pool1d,
-    global_lp_pool2d,
-    global_lp_pool3d,
-    lp_pool,
-    lp_pool1d,
-    lp_pool2d,
-    lp_pool3d,
-)
-from poolref.torch.lse import (
-    adaptive_lse_pool1d,
-    adaptive_lse_pool2d,
-    adaptive_lse_pool3d,
-    global_lse_pool1d,
-    global_lse_pool2d,
-    global_lse_pool3d,
-    lse_pool,
-    lse_pool1d,
-    lse_pool2d,
-    lse_pool3d,
-)
-from poolref.torch.max import (
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
-    global_max_pool1d,
-    global_max_pool2d,
-    global_max_pool3d,
-    max_pool,
-    max_pool1d,
-    max_pool2d,
-    max_pool3d,
-)
-from poolref.torch.min import (
-    adaptive_min_pool1d,
-    adaptive_min_pool2d,
-    adaptive_min_pool3d,
-    global_min_pool1d,
-    global_min_pool2d,
-    global_min_pool3d,
-    min_pool,
-    min_pool1d,
-    min_pool2d,
-    min_pool3d,
-)
-from poolref.torch.mixed import (
-    adaptive_mixed_pool1d,
-    adaptive_mixed_pool2d,
-    adaptive_mixed_pool3d,
-    gated_pool,
-    global_mixed_pool1d,
-    global_mixed_pool2d,
-    global_mixed_pool3d,
-    mixed_pool,
-    mixed_pool1d,
-    mixed_pool2d,
-    mixed_pool3d,
-)
-from poolref.torch.pyramid import spatial_pyramid_pool2d
-from poolref.torch.roi import roi_align, roi_pool
-from poolref.torch.soft import (
-    adaptive_soft_pool1d,
-    adaptive_soft_pool2d,
-    adaptive_soft_pool3d,
-    global_soft_pool1d,
-    global_soft_pool2d,
-    global_soft_pool3d,
-    soft_pool,
-    soft_pool1d,
-    soft_pool2d,
-    soft_pool3d,
-)
-from poolref.torch.stochastic import expected_pool, expected_pool2d, stochastic_pool, stochastic_pool2d
-from poolref.torch.strip import strip_pool
-from poolref.torch.subsample import subsample, subsample2d
-from poolref.torch.unpool import max_unpool
+from poolref.torch.attention import *
+from poolref.torch.average import *
+from poolref.torch.blur import *
+from poolref.torch.center import *
+from poolref.torch.corner import *
+from poolref.torch.gem import *
+from poolref.torch.hopfield import *
+from poolref.torch.lp import *
+from poolref.torch.lse import *
+from poolref.torch.max import *
+from poolref.torch.min import *
+from poolref.torch.mixed import *
+from poolref.torch.pyramid import *
+from poolref.torch.roi import *
+from poolref.torch.soft import *
+from poolref.torch.stochastic import *
+from poolref.torch.strip import *
+from poolref.torch.subsample import *
+from poolref.torch.unpool import *
 
-__all__ = [
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool3d",
-    "adaptive_gem_pool1d",
-    "adaptive_gem_pool2d",
-    "adaptive_gem_pool3d",
-    "adaptive_lp_pool1d",
-    "adaptive_lp_pool2d",
-    "adaptive_lp_pool3d",
-    "adaptive_lse_pool1d",
-    "adaptive_lse_pool2d",
-    "adaptive_lse_pool3d",
-    "adaptive_max_pool1d",
-    "adaptive_max_pool2d",
-    "adaptive_max_pool3d",
-    "adaptive_min_pool1d",
-    "adaptive_min_pool2d",
-    "adaptive_min_pool3d",
-    "adaptive_mixed_pool1d",
-    "adaptive_mixed_pool2d",
-    "adaptive_mixed_pool3d",
-    "adaptive_soft_pool1d",
-    "adaptive_soft_pool2d",
-    "adaptive_soft_pool3d",
-    "adaptive_sum_pool1d",
-    "adaptive_sum_pool2d",
-    "adaptive_sum_pool3d",
-    "attention_pool",
-    "avg_pool",
-    "avg_pool1d",
-    "avg_pool2d",
-    "avg_pool3d",
-    "blur_pool",
-    "blur_pool1d",
-    "blur_pool2d",
-    "center_pool",
-    "corner_pool",
-    "expected_pool",
-    "expected_pool2d",
-    "gated_pool",
-    "gem_pool",
-    "gem_pool1d",
-    "gem_pool2d",
-    "gem_pool3d",
-    "global_avg_pool1d",
-    "global_avg_pool2d",
-    "global_avg_pool3d",
-    "global_gem_pool1d",
-    "global_gem_pool2d",
-    "global_gem_pool3d",
-    "global_lp_pool1d",
-    "global_lp_pool2d",
-    "global_lp_pool3d",
-    "global_lse_pool1d",
-    "global_lse_pool2d",
-    "global_lse_pool3d",
-    "global_max_pool1d",
-    "global_max_pool2d",
-    "global_max_pool3d",
-    "global_min_pool1d",
-    "global_min_pool2d",
-    "global_min_pool3d",
-    "global_mixed_pool1d",
-    "global_mixed_pool2d",
-    "global_mixed_pool3d",
-    "global_soft_pool1d",
-    "global_soft_pool2d",
-    "global_soft_pool3d",
-    "global_sum_pool1d",
-    "global_sum_pool2d",
-    "global_sum_pool3d",
-    "hopfield_converge",
-    "hopfield_pool",
-    "hopfield_retrieve",
-    "lp_pool",
-    "lp_pool1d",
-    "lp_pool2d",
-    "lp_pool3d",
-    "lse_pool",
-    "lse_pool1d",
-    "lse_pool2d",
-    "lse_pool3d",
-    "max_blur_pool",
-    "max_pool",
-    "max_pool1d",
-    "max_pool2d",
-    "max_pool3d",
-    "max_unpool",
-    "min_pool",
-    "min_pool1d",
-    "min_pool2d",
-    "min_pool3d",
-    "mixed_pool",
-    "mixed_pool1d",
-    "mixed_pool2d",
-    "mixed_pool3d",
-    "roi_align",
-    "roi_pool",
-    "soft_pool",
-    "soft_pool1d",
-    "soft_pool2d",
-    "soft_pool3d",
-    "spatial_pyramid_pool2d",
-    "stochastic_pool",
-    "stochastic_pool2d",
-    "strip_pool",
-    "subsample",
-    "subsample2d",
-    "sum_pool",
-    "sum_pool1d",
-    "sum_pool2d",
-    "sum_pool3d",
-]
+# Of what the files name as public, the modules are listed in `poolref.torch`; here stand the functions.
+__all__ = sorted(
+    name
+    for name, value in vars().items()
+    if getattr(value, "__module__", "").startswith("poolref.torch.") and not isinstance(value, type)
+)

@@ -14,7 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from poolref.checks import check_features, check_flag, check_int, check_positive
-from poolref.torch.core import check_float_tensor, check_mask_tensor, in_onnx_export, widen
+from poolref.torch._engine.checks import check_float_tensor, check_mask_tensor, in_onnx_export, widen
+from poolref.torch._engine.overridable import PoolModule
+
+__all__ = ["HopfieldPool", "hopfield_converge", "hopfield_pool", "hopfield_retrieve"]
 
 
 def hopfield_retrieve(
@@ -183,7 +186,7 @@ def check_set(input: Tensor, channels: int, mask: Tensor | None) -> None:
         check_mask_tensor(mask, input.shape[:-1])
 
 
-class HopfieldPool(nn.Module):
+class HopfieldPool(PoolModule):
     """Hopfield pooling, as a module: (N, cells, channels) or (cells, channels) -> (N, queries * channels) or without N.
 
     Learned queries ask a memory of the cells.  Each head has projections of its own for queries, keys and values; a map

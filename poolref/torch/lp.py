@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from poolref.checks import check_norm_type
-from poolref.regions import Adaptive, Regions, Whole, Window
-from poolref.torch.core import check_floats, level_by_level, region_max
-from poolref.torch.cuda import LINES
-from poolref.torch.forms import (
-    AdaptivePool,
-    GlobalPool,
-    Ints,
-    WindowPool,
-    functions,
-    modules,
-    squeezed,
-    window,
-)
-from poolref.torch.kernels import kernel, sums_are_safe
-from poolref.torch.sweeps import Sweep
+from poolref.regions import Adaptive, Pyramid, Regions, Whole
+from poolref.torch._engine.checks import check_floats
+from poolref.torch._engine.cpu_windows import Sweep
+from poolref.torch._engine.forms import AdaptivePool, Bins, GlobalPool, Ints, WindowPool, functions, squeezed, window
+from poolref.torch._engine.overridable import overridable
+from poolref.torch._engine.pool_op import SharedSums, pool_op, sums_are_safe
+from poolref.torch._engine.reduce import by_level, region_max
+
+__all__ = [
+    "AdaptiveLPPool1d",
+    "AdaptiveLPPool2d",
+    "AdaptiveLPPool3d",
+    "GlobalLPPool1d",
+    "GlobalLPPool2d",
+    "GlobalLPPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
+    "adaptive_lp_pool1d",
+    "adaptive_lp_pool2d",
+    "adaptive_lp_pool3d",
+    "global_lp_pool1d",
+    "global_lp_pool2d",
+    "global_lp_pool3d",
+    "lp_pool",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+]
 
 
-@level_by_level
+@overridable()
 def lp_pool(input: Tensor, regions: Regions, p: float = 2) -> Tensor:
     """Return the p-norm of every region: (..., *spatial) -> (..., *output spatial).
 
@@ -54,8 +66,12 @@ def lp_pool(input: Tensor, regions: Regions, p: float = 2) -> Tensor:
     p = check_norm_type("p", p)
     check_floats(input, regions)
     if p == torch.inf:
-        return region_max(input.abs(), regions)[0].clamp(min=0)
+        return by_level(_largest, input, regions) if isinstance(regions, Pyramid) else _largest(input, regions)
     return _lp_pool(input, regions, p)
+
+
+def _largest(x: Tensor, regions: Regions) -> Tensor:
+    return region_max(x.abs(), regions)[0].clamp(min=0)
 
 
 # |x|^p is the same for every window a cell lies in; without scaling the norm is one sum.
@@ -101,7 +117,7 @@ def _are_exact(sums: Tensor, result: Tensor, x: Tensor, sweep: Sweep) -> bool:
 # Each region by itself, scaled by its largest magnitude: always exact.
 
 
-def _of_cells(cells: Tensor, p: float) -> Tensor:
+def _of_cells(cells: Tensor, there: Tensor, p: float) -> Tensor:  # a cell of 0 and one that is missing add the same
     magnitudes = cells.abs()
     largest = magnitudes.detach().amax(-1, keepdim=True)
     infinite = largest.isinf()
@@ -114,17 +130,22 @@ def _of_cells(cells: Tensor, p: float) -> Tensor:
     return torch.where(infinite.squeeze(-1), torch.where(magnitudes.isinf(), magnitudes, 0).sum(-1), norms)
 
 
-def _cells_backward(grad: Tensor, cells: Tensor, p: float) -> Tensor:
-    y = _of_cells(cells, p).unsqueeze(-1)
+def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, p: float) -> Tensor:
+    y = _of_cells(cells, there, p).unsqueeze(-1)
     ratio = torch.where(cells.abs() == y, 1, cells.abs() / y).pow(p - 1)
     return grad * cells.sign() * torch.where((cells == 0) | (y == 0), 0, ratio)
 
 
-_TRITON = {Window: "lp", Adaptive: "lp", **LINES}
-_lp_pool = kernel("lp_pool", _forward, _backward, _of_cells, _cells_backward, fill=0, triton=_TRITON)
+_lp_pool = pool_op(
+    "lp_pool",
+    _of_cells,
+    shared_sums=SharedSums(_forward, _backward),
+    cells_backward=_cells_backward,
+    triton="lp",
+)
 
 
-def _lp_pool_windows(
+def _window_lp_pool(
     ndim: int,
     input: Tensor,
     norm_type: float,
@@ -154,9 +175,7 @@ def _lp_pool_windows(
     return lp_pool(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode), p)
 
 
-def _adaptive_lp_pool(
-    ndim: int, input: Tensor, norm_type: float, output_size: int | Sequence[int | None] | None
-) -> Tensor:
+def _adaptive_lp_pool(ndim: int, input: Tensor, norm_type: float, output_size: Bins) -> Tensor:
     """The p-norm over a fixed number of bins: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
 
     Args:
@@ -189,13 +208,13 @@ def _global_lp_pool(ndim: int, input: Tensor, norm_type: float, keepdim: bool = 
     return squeezed(lp_pool(input, Whole(ndim), check_norm_type("norm_type", norm_type)), ndim, keepdim)
 
 
-lp_pool1d, lp_pool2d, lp_pool3d = functions("lp_pool", _lp_pool_windows, lp_pool)
-adaptive_lp_pool1d, adaptive_lp_pool2d, adaptive_lp_pool3d = functions("adaptive_lp_pool", _adaptive_lp_pool, lp_pool)
-global_lp_pool1d, global_lp_pool2d, global_lp_pool3d = functions("global_lp_pool", _global_lp_pool, lp_pool)
+lp_pool1d, lp_pool2d, lp_pool3d = functions("lp_pool", _window_lp_pool)
+adaptive_lp_pool1d, adaptive_lp_pool2d, adaptive_lp_pool3d = functions("adaptive_lp_pool", _adaptive_lp_pool)
+global_lp_pool1d, global_lp_pool2d, global_lp_pool3d = functions("global_lp_pool", _global_lp_pool)
 
 
-class _LPPool(WindowPool):
-    """The p-norm over a sliding window, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+class _LPPool(WindowPool, reducer=lp_pool):
+    """The p-norm over a sliding window, as a module.
 
     Args:
         norm_type: the norm's exponent, above 0; `inf` gives the largest magnitude.
@@ -226,8 +245,8 @@ class _LPPool(WindowPool):
         self.norm_type = check_norm_type("norm_type", norm_type)
 
 
-class _AdaptiveLPPool(AdaptivePool):
-    """The p-norm over a fixed number of bins, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+class _AdaptiveLPPool(AdaptivePool, reducer=lp_pool):
+    """The p-norm over a fixed number of bins, as a module.
 
     Args:
         norm_type: the norm's exponent, above 0; `inf` gives the largest magnitude.
@@ -241,13 +260,13 @@ class _AdaptiveLPPool(AdaptivePool):
 
     options = ("norm_type",)
 
-    def __init__(self, norm_type: float, output_size: int | Sequence[int | None] | None):
+    def __init__(self, norm_type: float, output_size: Bins):
         super().__init__(output_size)
         self.norm_type = check_norm_type("norm_type", norm_type)
 
 
-class _GlobalLPPool(GlobalPool):
-    """The p-norm over whole maps, as a module: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
+class _GlobalLPPool(GlobalPool, reducer=lp_pool):
+    """The p-norm over whole maps, as a module.
 
     Args:
         norm_type: the norm's exponent, above 0; `inf` gives the largest magnitude.
@@ -267,6 +286,37 @@ class _GlobalLPPool(GlobalPool):
         self.norm_type = check_norm_type("norm_type", norm_type)
 
 
-LPPool1d, LPPool2d, LPPool3d = modules("LPPool", _LPPool, lp_pool)
-AdaptiveLPPool1d, AdaptiveLPPool2d, AdaptiveLPPool3d = modules("AdaptiveLPPool", _AdaptiveLPPool, lp_pool)
-GlobalLPPool1d, GlobalLPPool2d, GlobalLPPool3d = modules("GlobalLPPool", _GlobalLPPool, lp_pool)
+class LPPool1d(_LPPool, ndim=1):
+    """The p-norm over a sliding window: (N, C, L) or (C, L) -> the output's size."""
+
+
+class LPPool2d(_LPPool, ndim=2):
+    """The p-norm over a sliding window: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class LPPool3d(_LPPool, ndim=3):
+    """The p-norm over a sliding window: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class AdaptiveLPPool1d(_AdaptiveLPPool, ndim=1):
+    """The p-norm over a fixed number of bins: (N, C, L) or (C, L) -> the output's size."""
+
+
+class AdaptiveLPPool2d(_AdaptiveLPPool, ndim=2):
+    """The p-norm over a fixed number of bins: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class AdaptiveLPPool3d(_AdaptiveLPPool, ndim=3):
+    """The p-norm over a fixed number of bins: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class GlobalLPPool1d(_GlobalLPPool, ndim=1):
+    """The p-norm over whole maps: (N, C, L) or (C, L) -> size 1."""
+
+
+class GlobalLPPool2d(_GlobalLPPool, ndim=2):
+    """The p-norm over whole maps: (N, C, H, W) or (C, H, W) -> sizes of 1."""
+
+
+class GlobalLPPool3d(_GlobalLPPool, ndim=3):
+    """The p-norm over whole maps: (N, C, D, H, W) or (C, D, H, W) -> sizes of 1."""

@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor
 
 from poolref.checks import check_positive
-from poolref.regions import Adaptive, Regions, Window
-from poolref.torch.core import check_floats, level_by_level
-from poolref.torch.cuda import LINES
-from poolref.torch.forms import (
+from poolref.regions import Regions, Whole
+from poolref.torch._engine.checks import check_floats, check_number_or_tensor
+from poolref.torch._engine.cpu_windows import Sweep
+from poolref.torch._engine.forms import (
+    LEARNED,
     AdaptivePool,
+    Bins,
     GlobalPool,
+    Ints,
+    LearnedPool,
     WindowPool,
     adaptive_functions,
-    global_functions,
+    functions,
+    squeezed,
     window_functions,
 )
-from poolref.torch.kernels import sums_are_safe
-from poolref.torch.means import learned_modules, mean_kernel, number_of, total
-from poolref.torch.sweeps import Sweep
+from poolref.torch._engine.overridable import overridable
+from poolref.torch._engine.pool_op import SharedSums, pool_op, sums_are_safe
+
+__all__ = [
+    "AdaptiveLSEPool1d",
+    "AdaptiveLSEPool2d",
+    "AdaptiveLSEPool3d",
+    "GlobalLSEPool1d",
+    "GlobalLSEPool2d",
+    "GlobalLSEPool3d",
+    "LSEPool1d",
+    "LSEPool2d",
+    "LSEPool3d",
+    "adaptive_lse_pool1d",
+    "adaptive_lse_pool2d",
+    "adaptive_lse_pool3d",
+    "global_lse_pool1d",
+    "global_lse_pool2d",
+    "global_lse_pool3d",
+    "lse_pool",
+    "lse_pool1d",
+    "lse_pool2d",
+    "lse_pool3d",
+]
 
 
-@level_by_level
+@overridable()
 def lse_pool(input: Tensor, regions: Regions, r: float | Tensor = 10) -> Tensor:
     """Return the log-mean-exp of every region: (..., *spatial) -> (..., *output spatial).
 
@@ -54,16 +78,17 @@ def lse_pool(input: Tensor, regions: Regions, r: float | Tensor = 10) -> Tensor:
     Source: pinheiro2015.
     """
     check_floats(input, regions)
-    r = number_of("r", r, check_positive, input, regions)
+    r = check_number_or_tensor("r", r, check_positive, input, regions)
     return _lse_pool(input, regions, r)
 
 
 # exp(r x) is the same for every window a cell lies in; without subtracting a maximum the mean is one sum.
 
 
-def _forward(x: Tensor, r: float | Tensor, sweep: Sweep, counts: Tensor) -> Tensor | None:
+def _forward(x: Tensor, sweep: Sweep, r: float | Tensor) -> Tensor | None:
     z = torch.mul(x, r, out=sweep.empty(x))
     sums = sweep.sum(torch.exp(z, out=sweep.empty(x)))
+    counts = sweep.counts(sums)
     mean = sums / counts
     near = (mean - 1).abs() < 0.5
     y = mean.log()
@@ -74,15 +99,15 @@ def _forward(x: Tensor, r: float | Tensor, sweep: Sweep, counts: Tensor) -> Tens
 
 
 def _backward(
-    grad: Tensor, x: Tensor, y: Tensor, r: float | Tensor, sweep: Sweep, counts: Tensor, learned: bool
+    grad: Tensor, x: Tensor, y: Tensor, sweep: Sweep, needs_r: bool, r: float | Tensor
 ) -> tuple[Tensor, Tensor | None] | None:
-    sums = torch.mul(y, r, out=sweep.empty(y)).exp_().mul_(counts)
+    sums = torch.mul(y, r, out=sweep.empty(y)).exp_().mul_(sweep.counts(y))
     result = sweep.spread(torch.div(grad, sums, out=sweep.empty(y)))
     result.mul_(torch.mul(x, r, out=sweep.empty(x)).exp_())
     if not sums_are_safe(sums, result):
         return None
     # Summed over all outputs o, grad times the sum of w x is the sum of dx x over all cells.
-    return result, (total(result * x, sweep) - total(grad * y, sweep)) / r if learned else None
+    return result, (sweep.total(result * x) - sweep.total(grad * y)) / r if needs_r else None
 
 
 # Each region by itself, its own maximum subtracted: always exact.
@@ -90,7 +115,7 @@ def _backward(
 
 def _gaps(cells: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The cells minus the largest of their region, which of them weigh anything, and that largest, no variable."""
-    cells = torch.where(there == 0, -torch.inf, cells)
+    cells = torch.where(there, cells, -torch.inf)
     largest = cells.detach().amax(-1, keepdim=True)
     weighs = (cells == torch.inf) | ((cells != -torch.inf) & (largest != torch.inf))
     return torch.where(weighs & largest.isfinite(), cells - largest, 0), weighs, largest
@@ -109,7 +134,7 @@ def _of_cells(cells: Tensor, there: Tensor, r: float | Tensor) -> Tensor:
 
 def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, r: float | Tensor) -> tuple[Tensor, Tensor]:
     gaps, weighs, largest = _gaps(cells, there)
-    weighs = weighs | ((largest == -torch.inf) & (there != 0))  # cells at -inf share the weight among themselves
+    weighs = weighs | ((largest == -torch.inf) & there)  # cells at -inf share the weight among themselves
     e = torch.where(weighs, torch.exp(r * gaps), 0)
     w = torch.where(largest != largest, largest, e / e.sum(-1, keepdim=True).clamp(min=torch.finfo(e.dtype).tiny))
     slope = ((w * gaps).sum(-1) - _of_cells(cells, there, r) + largest.squeeze(-1)) / (
@@ -118,17 +143,123 @@ def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, r: float | Tenso
     return grad * w, torch.where(largest.squeeze(-1).isinf(), 0, grad.squeeze(-1) * slope)
 
 
-_TRITON = {Window: "lse", Adaptive: "lse", **LINES}
-_lse_pool = mean_kernel("lse_pool", _forward, _backward, _of_cells, _cells_backward, triton=_TRITON)
+_lse_pool = pool_op(
+    "lse_pool",
+    _of_cells,
+    shared_sums=SharedSums(_forward, _backward),
+    cells_backward=_cells_backward,
+    learned=True,
+    triton="lse",
+)
 
 
-_OWN = ("r",)
+def _global_lse_pool(ndim: int, input: Tensor, r: float | Tensor = 10, keepdim: bool = True) -> Tensor:
+    """The log-mean-exp over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
 
-lse_pool1d, lse_pool2d, lse_pool3d = window_functions(lse_pool, _OWN)
-adaptive_lse_pool1d, adaptive_lse_pool2d, adaptive_lse_pool3d = adaptive_functions(lse_pool, _OWN)
-global_lse_pool1d, global_lse_pool2d, global_lse_pool3d = global_functions(lse_pool, _OWN)
+    Args:
+        input: the maps.
+        r: as for `lse_pool`.
+        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
 
-_learned = partial(learned_modules, lse_pool, _OWN, check_positive, False)
-LSEPool1d, LSEPool2d, LSEPool3d = _learned("LSEPool", WindowPool)
-AdaptiveLSEPool1d, AdaptiveLSEPool2d, AdaptiveLSEPool3d = _learned("AdaptiveLSEPool", AdaptivePool)
-GlobalLSEPool1d, GlobalLSEPool2d, GlobalLSEPool3d = _learned("GlobalLSEPool", GlobalPool)
+    Raises:
+        TypeError: `keepdim` is not a bool, or as `lse_pool`.
+        ValueError: as `lse_pool`.
+
+    Formula and source: see `lse_pool`.
+    """
+    return squeezed(lse_pool(input, Whole(ndim), r), ndim, keepdim)
+
+
+lse_pool1d, lse_pool2d, lse_pool3d = window_functions(lse_pool)
+adaptive_lse_pool1d, adaptive_lse_pool2d, adaptive_lse_pool3d = adaptive_functions(lse_pool)
+global_lse_pool1d, global_lse_pool2d, global_lse_pool3d = functions("global_lse_pool", _global_lse_pool)
+
+_OWN = f"""
+    r: sharpness, a finite number above 0; where it starts, if it is learned.  Default 10.{LEARNED}"""
+
+
+class _LSEPool(LearnedPool, reducer=lse_pool, own=_OWN):
+    number_name = "r"
+    options = ("number",)
+
+
+class _WindowLSEPool(_LSEPool, WindowPool):
+    __doc__ = WindowPool.__doc__
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        dilation: Ints = 1,
+        ceil_mode: bool = False,
+        r: float = 10,
+        learnable: bool = False,
+        channels: int | None = None,
+    ):
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
+        self.set_number(check_positive("r", r), learnable, channels)
+
+
+class _AdaptiveLSEPool(_LSEPool, AdaptivePool):
+    __doc__ = AdaptivePool.__doc__
+
+    def __init__(
+        self,
+        output_size: Bins,
+        r: float = 10,
+        learnable: bool = False,
+        channels: int | None = None,
+    ):
+        super().__init__(output_size)
+        self.set_number(check_positive("r", r), learnable, channels)
+
+
+class _GlobalLSEPool(_LSEPool, GlobalPool):
+    __doc__ = GlobalPool.__doc__
+
+    def __init__(
+        self,
+        r: float = 10,
+        keepdim: bool = True,
+        learnable: bool = False,
+        channels: int | None = None,
+    ):
+        super().__init__(keepdim)
+        self.set_number(check_positive("r", r), learnable, channels)
+
+
+class LSEPool1d(_WindowLSEPool, ndim=1):
+    """The log-mean-exp over a sliding window: (N, C, L) or (C, L) -> the output's size."""
+
+
+class LSEPool2d(_WindowLSEPool, ndim=2):
+    """The log-mean-exp over a sliding window: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class LSEPool3d(_WindowLSEPool, ndim=3):
+    """The log-mean-exp over a sliding window: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class AdaptiveLSEPool1d(_AdaptiveLSEPool, ndim=1):
+    """The log-mean-exp over a fixed number of bins: (N, C, L) or (C, L) -> the output's size."""
+
+
+class AdaptiveLSEPool2d(_AdaptiveLSEPool, ndim=2):
+    """The log-mean-exp over a fixed number of bins: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class AdaptiveLSEPool3d(_AdaptiveLSEPool, ndim=3):
+    """The log-mean-exp over a fixed number of bins: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class GlobalLSEPool1d(_GlobalLSEPool, ndim=1):
+    """The log-mean-exp over whole maps: (N, C, L) or (C, L) -> size 1."""
+
+
+class GlobalLSEPool2d(_GlobalLSEPool, ndim=2):
+    """The log-mean-exp over whole maps: (N, C, H, W) or (C, H, W) -> sizes of 1."""
+
+
+class GlobalLSEPool3d(_GlobalLSEPool, ndim=3):
+    """The log-mean-exp over whole maps: (N, C, D, H, W) or (C, D, H, W) -> sizes of 1."""

@@ -1,41 +1,63 @@
-"""Max pooling: the largest value of every region.  The gradient goes to the cell it came from, and nowhere else."""
+"""Max pooling: the largest value of every region.  The gradient goes to the cell it came from, and nowhere else.
+
+On the CPU torch's own operators do most of the work.  Large maps that need no gradient are swept row by row, see
+`_engine/cpu_windows.py`, which is several times as fast; running maxima have their own scan, and a GPU its kernels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor
 
 from poolref.checks import check_flag
-from poolref.regions import Adaptive, Pyramid, Regions, Running, Window
-from poolref.torch.core import (
+from poolref.regions import Adaptive, Columns, Pyramid, Regions, Rows, Running, Whole, Window
+from poolref.torch._engine.checks import check_numbers, in_onnx_export, lowest
+from poolref.torch._engine.cpu_running import running_max
+from poolref.torch._engine.cpu_windows import Sweep, channels_innermost, empty_like
+from poolref.torch._engine.custom_op import CustomOp
+from poolref.torch._engine.dispatch import from_triton, kernel_files, runs_kernels, triton_function
+from poolref.torch._engine.forms import AdaptivePool, Bins, GlobalPool, Ints, WindowPool, functions, global_functions, squeezed, window
+from poolref.torch._engine.overridable import overridable
+from poolref.torch._engine.reduce import (
     ADAPTIVE_MAX_POOL,
-    check_numbers,
-    in_onnx_export,
-    level_by_level,
-    lowest,
+    by_level,
+    chosen_by,
     region_cells,
     region_max,
     window_max,
 )
-from poolref.torch.cuda import MAX, largest_of, runs_kernels, scan_max
-from poolref.torch.forms import (
-    AdaptivePool,
-    GlobalPool,
-    Ints,
-    WindowPool,
-    functions,
-    global_functions,
-    modules,
-    window,
-)
-from poolref.torch.scans import running_max
-from poolref.torch.sweeps import Sweep, channels_innermost, empty_like
+
+__all__ = [
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "GlobalMaxPool1d",
+    "GlobalMaxPool2d",
+    "GlobalMaxPool3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
+    "global_max_pool1d",
+    "global_max_pool2d",
+    "global_max_pool3d",
+    "max_pool",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool3d",
+]
 
 SMALL = 2**16  # numbers of cells below which torch's own operator is called as it is
+KERNELS = kernel_files("max", pyramid=True)
 
 
+@overridable()
 def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> Tensor | tuple[Tensor, Tensor]:
     """Return the largest value of every region: (..., *spatial) -> (..., *output spatial).
 
@@ -62,12 +84,12 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
     """
     check_numbers(input, regions)
     check_flag("return_indices", return_indices)
-    if in_onnx_export() and not return_indices and not isinstance(regions, Window):
-        return _exported(input, regions)
     if return_indices:
-        return (_pyramid_max if isinstance(regions, Pyramid) else region_max)(input, regions)
-    if runs_kernels(input, regions, MAX):
-        return largest_of(input, regions)
+        return _pyramid_max(input, regions) if isinstance(regions, Pyramid) else region_max(input, regions)
+    if in_onnx_export() and not isinstance(regions, Window):
+        return by_level(_max_of_cells, input, regions) if isinstance(regions, Pyramid) else _max_of_cells(input, regions)
+    if runs_kernels(input, regions, KERNELS):
+        return max_by_kernel(input, regions)
     if isinstance(regions, Pyramid):
         return _pyramid_max(input, regions)[0]
     if isinstance(regions, Running) and runs_kernels(input):
@@ -77,12 +99,11 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
     if not isinstance(regions, Window):
         return region_max(input, regions)[0]
     if _is_swept(input, regions.ndim):
-        return _Swept.apply(input, regions)
+        return swept_max(input, regions)
     return window_max(input, regions)
 
 
-@level_by_level
-def _exported(x: Tensor, regions: Regions) -> Tensor:
+def _max_of_cells(x: Tensor, regions: Regions) -> Tensor:
     """By operators that ONNX has."""
     return region_cells(x, regions, lowest(x.dtype)).amax(-1)
 
@@ -107,10 +128,14 @@ def _pyramid_max(x: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
     return x.flatten(-n).gather(-1, indices), indices
 
 
+# --- large maps on the CPU ------------------------------------------------------------------------------------------
+
+
 def _is_swept(x: Tensor, ndim: int) -> bool:
     """Whether sweeps beat torch's own operator on windows: on large maps on the CPU that need no gradient."""
     return (
         not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
         and x.is_cpu
         and x.numel() >= SMALL
         and not (x.requires_grad and torch.is_grad_enabled())
@@ -118,40 +143,152 @@ def _is_swept(x: Tensor, ndim: int) -> bool:
     )
 
 
-class _Swept(torch.autograd.Function):
-    # The rest is for those who ask for a gradient all the same, in torch.func for example.
-
-    @staticmethod
-    def forward(x, window):
-        y = empty_like(x, window.output_shape(x.shape[-window.ndim :]))
-        sweep = Sweep(window, tuple(x.shape[-window.ndim :]))
-        for x_block, y_block in sweep.blocks(x, y):
-            sweep.max(x_block, out=y_block)
-        return y
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        x, ctx.window = inputs
-        ctx.save_for_backward(x)
-        ctx.save_for_forward(x)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return torch.func.vjp(lambda x: window_max(x, ctx.window), *ctx.saved_tensors)[1](grad)[0], None
-
-    @staticmethod
-    def jvp(ctx, tangent, _):
-        (x,) = ctx.saved_tensors
-        index = window_max(x, ctx.window, return_indices=True)[1]
-        n = ctx.window.ndim
-        return tangent.flatten(-n).gather(-1, index.flatten(-n)).view(index.shape)
-
-    @staticmethod
-    def vmap(info, in_dims, x, window):
-        return _Swept.apply(x.movedim(in_dims[0], 0), window), 0
+def _swept(x: Tensor, regions: Window) -> Tensor:
+    spatial = tuple(x.shape[x.ndim - regions.ndim :])
+    y = empty_like(x, regions.output_shape(spatial))
+    sweep = Sweep(regions, spatial)
+    for x_block, y_block in sweep.blocks(x, y):
+        sweep.max(x_block, out=y_block)
+    return y
 
 
-def _max_pool(
+def _swept_backward(grad: Tensor, x: Tensor, regions: Window) -> Tensor:
+    n = regions.ndim
+    index = window_max(x, regions, return_indices=True)[1].flatten(-n)
+    there = index >= 0
+    x_grad = grad.new_zeros(*x.shape[:-n], prod(x.shape[-n:]))
+    x_grad.scatter_add_(-1, index.clamp(min=0), torch.where(there, grad.flatten(-n), 0))
+    return x_grad.view(x.shape)
+
+
+# Its backward is for those who ask for a gradient all the same, in torch.func for example.
+swept_max = CustomOp(
+    "swept_max(Tensor x, SymInt[] regions) -> Tensor y",
+    "swept_max_backward(Tensor grad, Tensor x, SymInt[] regions) -> Tensor x",
+    _swept,
+    _swept_backward,
+    exact=lambda x, regions: window_max(x, regions),
+    fake_backward=lambda grad, x, regions: grad.new_empty(x.shape),
+)
+
+
+# --- on a GPU --------------------------------------------------------------------------------------------------------
+
+
+def max_by_kernel(x: Tensor, regions: Regions, smallest: bool = False) -> Tensor:
+    """The largest, or smallest, value of every region of a kind that `KERNELS` names."""
+    if isinstance(regions, Pyramid):
+        return max_recomputing(x, regions, smallest)
+    spatial = x.shape[x.ndim - regions.ndim :]
+    if isinstance(regions, Window):
+        cells = prod(regions.kernel_size)
+    else:
+        cells = prod(Adaptive(regions.output_shape(spatial)).longest(spatial))
+    return (max_windows if cells <= 256 else max_recomputing)(x, regions, smallest)
+
+
+def _run(x: Tensor, regions: Regions, smallest: bool, training: bool) -> tuple[Tensor, Tensor]:
+    results = triton_function(KERNELS, regions, x.shape, "max_pool")(x, regions, training, smallest)
+    return results if training else (*results, x.new_empty(0, dtype=torch.uint8))
+
+
+def _run_backward(
+    grad: Tensor, choice: Tensor, regions: Regions, spatial: Sequence[int], channels_last: bool
+) -> Tensor:
+    backward = triton_function(KERNELS, regions, spatial, "max_pool_backward")
+    return backward(grad, choice, regions, tuple(spatial), channels_last)
+
+
+def _new(x: Tensor, regions: Regions, *_: Any) -> Tensor:
+    """The outputs of a kernel, not filled."""
+    size = regions.output_shape(x.shape[x.ndim - regions.ndim :])
+    return x.new_empty((*x.shape[:-2], *size)) if isinstance(regions, Pyramid) else empty_like(x, size)
+
+
+def _new_with_choice(x: Tensor, regions: Regions, smallest: bool, training: bool) -> tuple[Tensor, Tensor]:
+    y = _new(x, regions)
+    return y, torch.empty_like(y, dtype=torch.uint8) if training else x.new_empty(0, dtype=torch.uint8)
+
+
+def _exact(x: Tensor, regions: Regions, smallest: bool) -> Tensor:
+    x = -x if smallest else x
+    y = (_pyramid_max(x, regions) if isinstance(regions, Pyramid) else region_max(x, regions))[0]
+    return -y if smallest else y
+
+
+def _chosen(x: Tensor, choice: Tensor, regions: Regions, spatial: Sequence[int], _: bool | None = None) -> Tensor:
+    """The cells of `x` that were chosen, 0 where there was none."""
+    index, there = _flat_index(choice, regions, spatial)
+    lead = x.ndim - len(spatial)
+    return torch.where(there, x.flatten(lead).gather(-1, index.flatten(lead)).view(index.shape), 0)
+
+
+def _flat_index(choice: Tensor, regions: Regions, spatial: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Where in its map each chosen tap lies, and whether it does."""
+    if isinstance(regions, Pyramid):
+        return choice.long(), torch.ones_like(choice, dtype=torch.bool)
+    if isinstance(regions, Whole | Rows | Columns):
+        regions = Adaptive(regions.output_shape(spatial))
+    n, taps = len(spatial), choice.long()
+    index, there, step = torch.zeros_like(taps), torch.ones_like(taps, dtype=torch.bool), 1
+    for axis in reversed(range(n)):
+        o, size = torch.arange(choice.shape[axis - n], device=choice.device), spatial[axis]
+        if isinstance(regions, Window):
+            first, many = o * regions.stride[axis] - regions.padding[axis], regions.kernel_size[axis]
+            between = regions.dilation[axis]
+        else:
+            many, between = regions.longest(spatial)[axis], 1
+            first = o * size // choice.shape[axis - n]
+        cell = first.view(-1, *[1] * (n - 1 - axis)) + taps % many * between
+        taps = taps // many
+        there = there & (cell >= 0) & (cell < size)
+        index, step = index + cell.clamp(0, size - 1) * step, step * size
+    return index, there
+
+
+# In training what a backward needs is one byte for each output; the map itself is not kept.
+max_windows = CustomOp(
+    "max_windows(Tensor x, SymInt[] regions, bool smallest, bool training) -> (Tensor y, Tensor choice)",
+    "max_windows_backward(Tensor grad, Tensor choice, SymInt[] regions, SymInt[] spatial, bool channels_last) -> Tensor x",
+    _run,
+    _run_backward,
+    exact=_exact,
+    fake=_new_with_choice,
+    fake_backward=lambda grad, choice, regions, spatial, channels_last: empty_like(choice, spatial, channels_last).to(
+        grad.dtype
+    ),
+    linear=_chosen,
+)
+
+# Of regions with more cells than a byte can tell apart, the map is kept, and the choices are found again.
+max_recomputing = CustomOp(
+    "max_recomputing(Tensor x, SymInt[] regions, bool smallest) -> Tensor y",
+    "max_recomputing_backward(Tensor grad, Tensor x, SymInt[] regions, bool smallest) -> Tensor x",
+    lambda x, regions, smallest: _run(x, regions, smallest, False)[0],
+    lambda grad, x, regions, smallest: triton_function(KERNELS, regions, x.shape, "max_pool_backward_again")(
+        grad, x, regions, smallest
+    ),
+    exact=_exact,
+    fake=_new,
+)
+
+_scan = from_triton("corner", "running_max")
+_scan_backward = from_triton("corner", "running_max_backward")
+
+# The runs of equal maxima are found again from the map, so that their values need not be kept.
+scan_max = CustomOp(
+    "scan_max(Tensor x, SymInt[] regions) -> Tensor y",
+    "scan_max_backward(Tensor grad, Tensor x, SymInt[] regions) -> Tensor x",
+    lambda x, running: _scan(x, running.direction),
+    lambda grad, x, running: _scan_backward(grad, x, running.direction),
+    exact=lambda x, running: region_max(x, running)[0],
+)
+
+
+# --- functions and modules -------------------------------------------------------------------------------------------
+
+
+def _window_max_pool(
     ndim: int,
     input: Tensor,
     kernel_size: Ints,
@@ -181,7 +318,7 @@ def _max_pool(
 
 
 def _adaptive_max_pool(
-    ndim: int, input: Tensor, output_size: int | Sequence[int | None] | None, return_indices: bool = False
+    ndim: int, input: Tensor, output_size: Bins, return_indices: bool = False
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Max pooling over a fixed number of bins: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
 
@@ -198,14 +335,12 @@ def _adaptive_max_pool(
     return max_pool(input, Adaptive(output_size, ndim=ndim), return_indices)
 
 
-max_pool1d, max_pool2d, max_pool3d = functions("max_pool", _max_pool, max_pool)
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = functions(
-    "adaptive_max_pool", _adaptive_max_pool, max_pool
-)
+max_pool1d, max_pool2d, max_pool3d = functions("max_pool", _window_max_pool)
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = functions("adaptive_max_pool", _adaptive_max_pool)
 global_max_pool1d, global_max_pool2d, global_max_pool3d = global_functions(max_pool)
 
 
-class _MaxPool(WindowPool):
+class _MaxPool(WindowPool, reducer=max_pool):
     """Max pooling over a sliding window, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
 
     Args:
@@ -236,14 +371,14 @@ class _MaxPool(WindowPool):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
         self.return_indices = check_flag("return_indices", return_indices)
 
-    def native(self, input: Tensor) -> Tensor | None:
-        if self.return_indices or self.dilation != 1 or _is_swept(input, self.ndim):
-            return None
+    def forward(self, input: Tensor) -> Tensor:
+        if self.return_indices or not self.is_plain(input) or _is_swept(input, self.ndim):
+            return super().forward(input)
         pool = (torch.max_pool1d, torch.max_pool2d, torch.max_pool3d)[self.ndim - 1]
         return pool(input, self.kernel_size, self.stride, self.padding, 1, self.ceil_mode)
 
 
-class _AdaptiveMaxPool(AdaptivePool):
+class _AdaptiveMaxPool(AdaptivePool, reducer=max_pool):
     """Max pooling over a fixed number of bins, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
 
     Args:
@@ -258,21 +393,56 @@ class _AdaptiveMaxPool(AdaptivePool):
 
     options = ("return_indices",)
 
-    def __init__(self, output_size: int | Sequence[int | None] | None, return_indices: bool = False):
+    def __init__(self, output_size: Bins, return_indices: bool = False):
         super().__init__(output_size)
         self.return_indices = check_flag("return_indices", return_indices)
 
-    def native(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.is_plain(input):
+            return super().forward(input)
         return ADAPTIVE_MAX_POOL[self.ndim - 1](input, self.output_size, self.return_indices)
 
 
-class _GlobalMaxPool(GlobalPool):
+class _GlobalMaxPool(GlobalPool, reducer=max_pool):
     __doc__ = GlobalPool.__doc__
 
-    def native(self, input: Tensor) -> Tensor:
-        return ADAPTIVE_MAX_POOL[self.ndim - 1](input, 1)
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.is_plain(input):
+            return super().forward(input)
+        return squeezed(ADAPTIVE_MAX_POOL[self.ndim - 1](input, 1), self.ndim, self.keepdim)
 
 
-MaxPool1d, MaxPool2d, MaxPool3d = modules("MaxPool", _MaxPool, max_pool)
-AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d = modules("AdaptiveMaxPool", _AdaptiveMaxPool, max_pool)
-GlobalMaxPool1d, GlobalMaxPool2d, GlobalMaxPool3d = modules("GlobalMaxPool", _GlobalMaxPool, max_pool)
+class MaxPool1d(_MaxPool, ndim=1):
+    """Max pooling over a sliding window: (N, C, L) or (C, L) -> the output's size."""
+
+
+class MaxPool2d(_MaxPool, ndim=2):
+    """Max pooling over a sliding window: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class MaxPool3d(_MaxPool, ndim=3):
+    """Max pooling over a sliding window: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool, ndim=1):
+    """Max pooling over a fixed number of bins: (N, C, L) or (C, L) -> the output's size."""
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool, ndim=2):
+    """Max pooling over a fixed number of bins: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool, ndim=3):
+    """Max pooling over a fixed number of bins: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class GlobalMaxPool1d(_GlobalMaxPool, ndim=1):
+    """Max pooling over whole maps: (N, C, L) or (C, L) -> size 1."""
+
+
+class GlobalMaxPool2d(_GlobalMaxPool, ndim=2):
+    """Max pooling over whole maps: (N, C, H, W) or (C, H, W) -> sizes of 1."""
+
+
+class GlobalMaxPool3d(_GlobalMaxPool, ndim=3):
+    """Max pooling over whole maps: (N, C, D, H, W) or (C, D, H, W) -> sizes of 1."""

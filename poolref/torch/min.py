@@ -5,20 +5,43 @@ from __future__ import annotations
 from torch import Tensor
 
 from poolref.regions import Regions
-from poolref.torch.core import check_numbers
-from poolref.torch.cuda import MAX, largest_of, runs_kernels
-from poolref.torch.forms import (
+from poolref.torch._engine.checks import check_numbers
+from poolref.torch._engine.dispatch import runs_kernels
+from poolref.torch._engine.forms import (
     AdaptivePool,
     GlobalPool,
     WindowPool,
     adaptive_functions,
     global_functions,
-    modules,
     window_functions,
 )
-from poolref.torch.max import max_pool
+from poolref.torch._engine.overridable import overridable
+from poolref.torch.max import KERNELS, max_by_kernel, max_pool
+
+__all__ = [
+    "AdaptiveMinPool1d",
+    "AdaptiveMinPool2d",
+    "AdaptiveMinPool3d",
+    "GlobalMinPool1d",
+    "GlobalMinPool2d",
+    "GlobalMinPool3d",
+    "MinPool1d",
+    "MinPool2d",
+    "MinPool3d",
+    "adaptive_min_pool1d",
+    "adaptive_min_pool2d",
+    "adaptive_min_pool3d",
+    "global_min_pool1d",
+    "global_min_pool2d",
+    "global_min_pool3d",
+    "min_pool",
+    "min_pool1d",
+    "min_pool2d",
+    "min_pool3d",
+]
 
 
+@overridable()
 def min_pool(input: Tensor, regions: Regions) -> Tensor:
     """Return the smallest value of every region: (..., *spatial) -> (..., *output spatial).
 
@@ -38,8 +61,8 @@ def min_pool(input: Tensor, regions: Regions) -> Tensor:
     Formula: `y[o] = min over c in region o of x[c]`, computed as `-max_pool(-x)`.
     """
     check_numbers(input, regions)
-    if runs_kernels(input, regions, MAX):
-        return largest_of(input, regions, smallest=True)
+    if runs_kernels(input, regions, KERNELS):
+        return max_by_kernel(input, regions, smallest=True)
     return _upside_down(max_pool(_upside_down(input), regions))
 
 
@@ -52,6 +75,38 @@ min_pool1d, min_pool2d, min_pool3d = window_functions(min_pool)
 adaptive_min_pool1d, adaptive_min_pool2d, adaptive_min_pool3d = adaptive_functions(min_pool)
 global_min_pool1d, global_min_pool2d, global_min_pool3d = global_functions(min_pool)
 
-MinPool1d, MinPool2d, MinPool3d = modules("MinPool", WindowPool, min_pool)
-AdaptiveMinPool1d, AdaptiveMinPool2d, AdaptiveMinPool3d = modules("AdaptiveMinPool", AdaptivePool, min_pool)
-GlobalMinPool1d, GlobalMinPool2d, GlobalMinPool3d = modules("GlobalMinPool", GlobalPool, min_pool)
+
+class MinPool1d(WindowPool, ndim=1, reducer=min_pool):
+    """Min pooling over a sliding window: (N, C, L) or (C, L) -> the output's size."""
+
+
+class MinPool2d(WindowPool, ndim=2, reducer=min_pool):
+    """Min pooling over a sliding window: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class MinPool3d(WindowPool, ndim=3, reducer=min_pool):
+    """Min pooling over a sliding window: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class AdaptiveMinPool1d(AdaptivePool, ndim=1, reducer=min_pool):
+    """Min pooling over a fixed number of bins: (N, C, L) or (C, L) -> the output's size."""
+
+
+class AdaptiveMinPool2d(AdaptivePool, ndim=2, reducer=min_pool):
+    """Min pooling over a fixed number of bins: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class AdaptiveMinPool3d(AdaptivePool, ndim=3, reducer=min_pool):
+    """Min pooling over a fixed number of bins: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class GlobalMinPool1d(GlobalPool, ndim=1, reducer=min_pool):
+    """Min pooling over whole maps: (N, C, L) or (C, L) -> size 1."""
+
+
+class GlobalMinPool2d(GlobalPool, ndim=2, reducer=min_pool):
+    """Min pooling over whole maps: (N, C, H, W) or (C, H, W) -> sizes of 1."""
+
+
+class GlobalMinPool3d(GlobalPool, ndim=3, reducer=min_pool):
+    """Min pooling over whole maps: (N, C, D, H, W) or (C, D, H, W) -> sizes of 1."""

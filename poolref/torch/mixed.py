@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from poolref.checks import check_fraction, check_same_shape, check_window
-from poolref.regions import Regions, Window
-from poolref.torch.average import avg_pool
-from poolref.torch.core import check_float_tensor, check_floats, level_by_level, widen
-from poolref.torch.forms import (
+from poolref.regions import Regions, Whole, Window
+from poolref.torch._engine.checks import check_float_tensor, check_floats, check_number_or_tensor, widen
+from poolref.torch._engine.forms import (
+    LEARNED,
     AdaptivePool,
+    Bins,
     GlobalPool,
     Ints,
+    LearnedPool,
     WindowPool,
     adaptive_functions,
-    global_functions,
-    modules,
+    functions,
+    squeezed,
     window_functions,
 )
+from poolref.torch._engine.overridable import overridable
+from poolref.torch.average import avg_pool
 from poolref.torch.max import max_pool
-from poolref.torch.means import learned_modules, number_of
+
+__all__ = [
+    "AdaptiveMixedPool1d",
+    "AdaptiveMixedPool2d",
+    "AdaptiveMixedPool3d",
+    "GatedPool2d",
+    "GlobalMixedPool1d",
+    "GlobalMixedPool2d",
+    "GlobalMixedPool3d",
+    "MixedPool1d",
+    "MixedPool2d",
+    "MixedPool3d",
+    "adaptive_mixed_pool1d",
+    "adaptive_mixed_pool2d",
+    "adaptive_mixed_pool3d",
+    "gated_pool",
+    "global_mixed_pool1d",
+    "global_mixed_pool2d",
+    "global_mixed_pool3d",
+    "mixed_pool",
+    "mixed_pool1d",
+    "mixed_pool2d",
+    "mixed_pool3d",
+]
 
 
-@level_by_level
+@overridable()
 def mixed_pool(input: Tensor, regions: Regions, alpha: float | Tensor = 0.5) -> Tensor:
     """Return a mixture of maximum and mean of every region: (..., *spatial) -> (..., *output spatial).
 
@@ -51,7 +76,7 @@ def mixed_pool(input: Tensor, regions: Regions, alpha: float | Tensor = 0.5) -> 
     Source: lee2016, where alpha is learned; the default is ours.  Nothing keeps a learned alpha between 0 and 1.
     """
     check_floats(input, regions)
-    alpha = number_of("alpha", alpha, check_fraction, input, regions, output=True)
+    alpha = check_number_or_tensor("alpha", alpha, check_fraction, input, regions, output=True)
     parts = ((alpha, max_pool), (1 - alpha, _mean))
     if not isinstance(alpha, Tensor):
         parts = [part for part in parts if part[0]]  # 0 times inf would be NaN
@@ -62,18 +87,119 @@ def _mean(input: Tensor, regions: Regions) -> Tensor:
     return avg_pool(widen(input), regions, count_include_pad=False)
 
 
-_OWN = ("alpha",)
+def _global_mixed_pool(ndim: int, input: Tensor, alpha: float | Tensor = 0.5, keepdim: bool = True) -> Tensor:
+    """A mixture of maximum and mean over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
 
-mixed_pool1d, mixed_pool2d, mixed_pool3d = window_functions(mixed_pool, _OWN)
-adaptive_mixed_pool1d, adaptive_mixed_pool2d, adaptive_mixed_pool3d = adaptive_functions(mixed_pool, _OWN)
-global_mixed_pool1d, global_mixed_pool2d, global_mixed_pool3d = global_functions(mixed_pool, _OWN)
+    Args:
+        input: the maps.
+        alpha: as for `mixed_pool`.
+        keepdim: keep the spatial axes; without them the result is (N, C) or (C,).  Default True.
 
-_learned = partial(learned_modules, mixed_pool, _OWN, check_fraction, True)
-MixedPool1d, MixedPool2d, MixedPool3d = _learned("MixedPool", WindowPool)
-AdaptiveMixedPool1d, AdaptiveMixedPool2d, AdaptiveMixedPool3d = _learned("AdaptiveMixedPool", AdaptivePool)
-GlobalMixedPool1d, GlobalMixedPool2d, GlobalMixedPool3d = _learned("GlobalMixedPool", GlobalPool)
+    Raises:
+        TypeError: `keepdim` is not a bool, or as `mixed_pool`.
+        ValueError: as `mixed_pool`.
+
+    Formula and source: see `mixed_pool`.
+    """
+    return squeezed(mixed_pool(input, Whole(ndim), alpha), ndim, keepdim)
 
 
+mixed_pool1d, mixed_pool2d, mixed_pool3d = window_functions(mixed_pool)
+adaptive_mixed_pool1d, adaptive_mixed_pool2d, adaptive_mixed_pool3d = adaptive_functions(mixed_pool)
+global_mixed_pool1d, global_mixed_pool2d, global_mixed_pool3d = functions("global_mixed_pool", _global_mixed_pool)
+
+_OWN = f"""
+    alpha: the part of the maximum, from 0 to 1; where it starts, if it is learned.  Default 0.5.{LEARNED}"""
+
+
+class _MixedPool(LearnedPool, reducer=mixed_pool, own=_OWN):
+    number_name = "alpha"
+    options = ("number",)
+
+
+class _WindowMixedPool(_MixedPool, WindowPool):
+    __doc__ = WindowPool.__doc__
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        dilation: Ints = 1,
+        ceil_mode: bool = False,
+        alpha: float = 0.5,
+        learnable: bool = True,
+        channels: int | None = None,
+    ):
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
+        self.set_number(check_fraction("alpha", alpha), learnable, channels)
+
+
+class _AdaptiveMixedPool(_MixedPool, AdaptivePool):
+    __doc__ = AdaptivePool.__doc__
+
+    def __init__(
+        self,
+        output_size: Bins,
+        alpha: float = 0.5,
+        learnable: bool = True,
+        channels: int | None = None,
+    ):
+        super().__init__(output_size)
+        self.set_number(check_fraction("alpha", alpha), learnable, channels)
+
+
+class _GlobalMixedPool(_MixedPool, GlobalPool):
+    __doc__ = GlobalPool.__doc__
+
+    def __init__(
+        self,
+        alpha: float = 0.5,
+        keepdim: bool = True,
+        learnable: bool = True,
+        channels: int | None = None,
+    ):
+        super().__init__(keepdim)
+        self.set_number(check_fraction("alpha", alpha), learnable, channels)
+
+
+class MixedPool1d(_WindowMixedPool, ndim=1):
+    """A mixture of maximum and mean over a sliding window: (N, C, L) or (C, L) -> the output's size."""
+
+
+class MixedPool2d(_WindowMixedPool, ndim=2):
+    """A mixture of maximum and mean over a sliding window: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class MixedPool3d(_WindowMixedPool, ndim=3):
+    """A mixture of maximum and mean over a sliding window: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class AdaptiveMixedPool1d(_AdaptiveMixedPool, ndim=1):
+    """A mixture of maximum and mean over a fixed number of bins: (N, C, L) or (C, L) -> the output's size."""
+
+
+class AdaptiveMixedPool2d(_AdaptiveMixedPool, ndim=2):
+    """A mixture of maximum and mean over a fixed number of bins: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class AdaptiveMixedPool3d(_AdaptiveMixedPool, ndim=3):
+    """A mixture of maximum and mean over a fixed number of bins: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class GlobalMixedPool1d(_GlobalMixedPool, ndim=1):
+    """A mixture of maximum and mean over whole maps: (N, C, L) or (C, L) -> size 1."""
+
+
+class GlobalMixedPool2d(_GlobalMixedPool, ndim=2):
+    """A mixture of maximum and mean over whole maps: (N, C, H, W) or (C, H, W) -> sizes of 1."""
+
+
+class GlobalMixedPool3d(_GlobalMixedPool, ndim=3):
+    """A mixture of maximum and mean over whole maps: (N, C, D, H, W) or (C, D, H, W) -> sizes of 1."""
+
+
+@overridable()
 def gated_pool(input: Tensor, window: Window, weight: Tensor) -> Tensor:
     """Return a mixture of maximum and mean of every window, by its own gate: (..., *spatial) -> (..., *output spatial).
 
@@ -112,8 +238,8 @@ def gated_pool(input: Tensor, window: Window, weight: Tensor) -> Tensor:
     return (gate * max_pool(wide, window) + (1 - gate) * _mean(wide, window)).to(input.dtype)
 
 
-class _GatedPool(WindowPool):
-    """Part maximum, part mean of every window, by its own gate: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+class GatedPool2d(WindowPool, ndim=2, reducer=gated_pool):
+    """Part maximum, part mean of every window, by its own gate: (N, C, H, W) or (C, H, W) -> the output's sizes.
 
     The gate's weights, `weight`, are learned.  They start at 0: half maximum, half mean.
 
@@ -142,6 +268,3 @@ class _GatedPool(WindowPool):
     ):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
         self.weight = nn.Parameter(torch.zeros(self.regions.kernel_size))
-
-
-_, GatedPool2d, _ = modules("GatedPool", _GatedPool, gated_pool)

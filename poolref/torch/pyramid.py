@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from poolref.checks import check_choice
 from poolref.regions import Pyramid
+from poolref.torch._engine.overridable import PoolModule
 from poolref.torch.average import avg_pool, sum_pool
 from poolref.torch.gem import gem_pool
 from poolref.torch.lp import lp_pool
@@ -16,6 +17,8 @@ from poolref.torch.lse import lse_pool
 from poolref.torch.max import max_pool
 from poolref.torch.min import min_pool
 from poolref.torch.soft import soft_pool
+
+__all__ = ["SpatialPyramidPool2d", "spatial_pyramid_pool2d"]
 
 MODES = {
     "max": max_pool,
@@ -58,7 +61,7 @@ def spatial_pyramid_pool2d(input: Tensor, levels: Sequence[int] = (4, 2, 1), mod
     return torch.cat([level.flatten(-2) for level in pooled], -1)
 
 
-class SpatialPyramidPool2d(nn.Module):
+class SpatialPyramidPool2d(PoolModule):
     """Spatial pyramid pooling, as a module: (N, C, H, W) or (C, H, W) -> (N, C * sum of n^2) or (C * sum of n^2,).
 
     Args:

@@ -10,16 +10,23 @@ from collections.abc import Iterator, Sequence
 from math import prod
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from poolref.checks import check_boxes, check_flag, check_int, check_maps, check_positive, check_size
-from poolref.torch.core import check_float_tensor, in_onnx_export, widen
-from poolref.torch.cuda import from_triton, runs_kernels
-from poolref.torch.operators import operator
-from poolref.torch.sweeps import channels_innermost
+from poolref.torch._engine.checks import check_float_tensor, in_onnx_export, widen
+from poolref.torch._engine.cpu_windows import channels_innermost, laid_out_like
+from poolref.torch._engine.custom_op import CustomOp
+from poolref.torch._engine.dispatch import from_triton, runs_kernels
+from poolref.torch._engine.overridable import PoolModule, overridable
+
+__all__ = ["AdaptiveFeaturePool", "RoIAlign", "RoIPool", "roi_align", "roi_pool"]
+
+Boxes = Tensor | Sequence[Tensor]
 
 
-def roi_pool(input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], spatial_scale: float = 1.0) -> Tensor:
+@overridable(ndim=2, axes=(1,))
+def roi_pool(input: Tensor, boxes: Boxes, output_size: int | tuple[int, int], spatial_scale: float = 1.0) -> Tensor:
     """Return the maxima of the bins of every box: (N, C, H, W) and (K, 5) -> (K, C, *output_size).
 
     A box is scaled and rounded to whole cells, halves away from 0; both its ends belong to it, so it is at least one
@@ -28,7 +35,8 @@ def roi_pool(input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], s
 
     Args:
         input: floats of any dtype, N maps of C channels.
-        boxes: K rows of five numbers: which of the N maps, then x1, y1, x2, y2 in the coordinates of the image.
+        boxes: K rows of five numbers: which of the N maps, then x1, y1, x2, y2 in the coordinates of the image.  Or a
+            list of N tensors, for each map its rows of x1, y1, x2, y2.
         output_size: bins along each axis; an int, or (height, width).
         spatial_scale: cells of the map for each pixel of the image, such as 1/16.  Default 1.
 
@@ -55,15 +63,16 @@ def roi_pool(input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], s
     if in_onnx_export():
         pooled = _first_largest(input[image], down, across, (height, width))[0]
     else:
-        pooled = pool_maxima(input, image, down, across)
+        pooled = laid_out_like(pool_maxima(input, image, down, across), input, 2)
     down, across = (bins[..., 0] < bins[..., 1] for bins in (down, across))
     filled = down[:, None, :, None] & across[:, None, None, :]
     return torch.where(filled, pooled, 0)
 
 
+@overridable(ndim=2, axes=(1,))
 def roi_align(
     input: Tensor,
-    boxes: Tensor,
+    boxes: Boxes,
     output_size: int | tuple[int, int],
     spatial_scale: float = 1.0,
     sampling_ratio: int = 0,
@@ -77,10 +86,12 @@ def roi_align(
 
     Args:
         input: floats of any dtype, N maps of C channels.
-        boxes: K rows of five numbers: which of the N maps, then x1, y1, x2, y2 in the coordinates of the image.
+        boxes: K rows of five numbers: which of the N maps, then x1, y1, x2, y2 in the coordinates of the image.  Or a
+            list of N tensors, for each map its rows of x1, y1, x2, y2.
         output_size: bins along each axis; an int, or (height, width).
         spatial_scale: cells of the map for each pixel of the image, such as 1/16.  Default 1.
-        sampling_ratio: samples in a bin along each axis.  Default 0: as many as the bin has cells, rounded up.
+        sampling_ratio: samples in a bin along each axis.  Default 0, for which any negative number stands too: as many
+            as the bin has cells, rounded up.
         aligned: shift boxes by half a cell, so that a cell's value lies in its centre.  Without it a box is at least
             one cell wide and high.  Default True.
 
@@ -90,8 +101,8 @@ def roi_align(
     Raises:
         TypeError: `input` or `boxes` does not hold floats, `aligned` is not a bool, or another argument is not a number
             of its kind.
-        ValueError: `input` or `boxes` has another shape, a box is not finite or names no map, or `output_size`,
-            `spatial_scale` or `sampling_ratio` is out of range.  Boxes' values are not looked at while a graph is
+        ValueError: `input` or `boxes` has another shape, a box is not finite or names no map, or `output_size` or
+            `spatial_scale` is out of range.  Boxes' values are not looked at while a graph is
             compiled or exported, nor by the kernels for a GPU, for which the host would have to wait; these give NaN
             for a box that names no map.
 
@@ -102,33 +113,59 @@ def roi_align(
 
     Source: he2017.  The shift of `aligned` came later, with Detectron2; without it the paper's code is followed.
     """
-    check_int("sampling_ratio", sampling_ratio, 0)
+    sampling_ratio = max(0, check_int("sampling_ratio", sampling_ratio))
     check_flag("aligned", aligned)
     image, corners, (rows, columns) = _checked(input, boxes, output_size, spatial_scale, has_kernels=True)
     if runs_kernels(input):
         return align_boxes(input, image, corners, (rows, columns), sampling_ratio, aligned, input.shape[0])
-    x1, y1, x2, y2 = corners.unbind(1)
-    dtype = widen(input[:0]).dtype
-    down = _sampling(y1, y2, rows, input.shape[2], sampling_ratio, aligned).to(dtype)
-    across = _sampling(x1, x2, columns, input.shape[3], sampling_ratio, aligned).to(dtype)
     if in_onnx_export():
-        return _product(widen(input)[image], down, across).to(input.dtype)
-    return align_products(input, image, down, across)
+        return _aligned_by_product(input, image, corners, (rows, columns), sampling_ratio, aligned)
+    matrices = _matrices(input, corners, (rows, columns), sampling_ratio, aligned)
+    return laid_out_like(align_products(input, image, *matrices), input, 2)
+
+
+def _matrices(
+    x: Tensor, corners: Tensor, output_size: Sequence[int], per_bin: int, aligned: bool
+) -> tuple[Tensor, Tensor]:
+    """What each row of the map adds to each row of bins of each box, and each column to each column."""
+    x1, y1, x2, y2 = corners.unbind(1)
+    dtype = widen(x[:0]).dtype
+    down = _sampling(y1, y2, output_size[0], x.shape[2], per_bin, aligned).to(dtype)
+    return down, _sampling(x1, x2, output_size[1], x.shape[3], per_bin, aligned).to(dtype)
+
+
+def _aligned_by_product(
+    x: Tensor, image: Tensor, corners: Tensor, output_size: Sequence[int], per_bin: int, aligned: bool
+) -> Tensor:
+    """RoIAlign by torch's operators."""
+    return _product(widen(x)[image], *_matrices(x, corners, output_size, per_bin, aligned)).to(x.dtype)
 
 
 def _checked(
-    input: Tensor, boxes: Tensor, output_size: int | tuple[int, int], spatial_scale: float, has_kernels: bool = False
+    input: Tensor, boxes: Boxes, output_size: int | tuple[int, int], spatial_scale: float, has_kernels: bool = False
 ) -> tuple[Tensor, Tensor, tuple[int, int]]:
     """Which map each box lies in, its scaled corners in float64, and the bins along each axis."""
     check_float_tensor("input", input)
-    check_float_tensor("boxes", boxes)
     check_maps("input", input.shape)
-    unseen = torch.compiler.is_compiling() or (has_kernels and runs_kernels(input))
+    boxes = _in_one(boxes, images=input.shape[0]) if isinstance(boxes, (list, tuple)) else boxes
+    check_float_tensor("boxes", boxes)
+    unseen = torch.compiler.is_compiling() or boxes.is_meta or (has_kernels and runs_kernels(input))
     rows = [] if unseen else boxes.tolist()
     check_boxes(boxes.shape, rows, images=input.shape[0])
     boxes = boxes.detach().double()
     scale = check_positive("spatial_scale", spatial_scale)
     return boxes[:, 0].long(), boxes[:, 1:] * scale, check_size("output_size", output_size, ndim=2)
+
+
+def _in_one(boxes: Sequence[Tensor], images: int) -> Tensor:
+    """The boxes of each map, (its boxes, 4), in one tensor in which each row begins with the index of its map."""
+    if len(boxes) != images:
+        raise ValueError(f"boxes must hold a tensor for each of {images} images, got {len(boxes)}")
+    for rows in boxes:
+        check_float_tensor("boxes", rows)
+        if rows.ndim != 2 or rows.shape[1] != 4:
+            raise ValueError(f"boxes must hold tensors (K, 4), rows of x1, y1, x2, y2, got shape {tuple(rows.shape)}")
+    return torch.cat([F.pad(rows, [1, 0], value=i) for i, rows in enumerate(boxes)])
 
 
 def _bins(first: Tensor, last: Tensor, bins: int, n: int) -> Tensor:
@@ -233,11 +270,12 @@ def _like_boxes(x: Tensor, image: Tensor, down: Tensor, across: Tensor) -> Tenso
     return x.new_empty(image.shape[0], x.shape[1], down.shape[1], across.shape[1])
 
 
-align_products = operator(
+align_products = CustomOp(
     "roi_align(Tensor x, Tensor image, Tensor down, Tensor across) -> Tensor y",
     "roi_align_backward(Tensor grad, Tensor x, Tensor image, Tensor down, Tensor across) -> Tensor x",
     _align,
     _align_backward,
+    exact=lambda x, image, down, across: _product(widen(x)[image], down, across).to(x.dtype),
     fake=_like_boxes,
     fake_backward=lambda grad, x, *_: torch.empty_like(x),
     linear=lambda x_grad, _, *boxes: align_products(x_grad, *boxes),
@@ -262,11 +300,12 @@ def _places(image: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return image[:, None, None, None], torch.arange(cells.shape[1], device=cells.device)[:, None, None], cells
 
 
-pool_maxima = operator(
+pool_maxima = CustomOp(
     "roi_pool(Tensor x, Tensor image, Tensor down, Tensor across) -> (Tensor y, Tensor cells)",
     "roi_pool_backward(Tensor grad, Tensor x, Tensor image, Tensor cells) -> Tensor x",
     _pool,
     _pool_backward,
+    exact=lambda x, image, down, across: _first_largest(x[image], down, across, x.shape[2:])[0],
     fake=lambda *arguments: (_like_boxes(*arguments), _like_boxes(*arguments).long()),
     fake_backward=lambda grad, x, *_: x.new_empty(x.shape),
     linear=lambda x_grad, _, image, cells: x_grad.flatten(2)[_places(image, cells)],
@@ -288,19 +327,24 @@ def _new_maps(count: int, x: Tensor, spatial: Sequence[int]) -> Tensor:
     return x.new_empty((count, x.shape[1], *spatial))
 
 
-align_boxes = operator(
-    "align_boxes(Tensor x, Tensor image, Tensor corners, int[] output_size, int sampling_ratio, bool aligned,"
-    " int images) -> Tensor y",
-    "align_boxes_backward(Tensor grad, Tensor image, Tensor corners, int[] output_size, int sampling_ratio,"
-    " bool aligned, int images, int[] spatial) -> Tensor x",
+align_boxes = CustomOp(
+    "align_boxes(Tensor x, Tensor image, Tensor corners, SymInt[] output_size, int sampling_ratio, bool aligned,"
+    " SymInt images) -> Tensor y",
+    "align_boxes_backward(Tensor grad, Tensor image, Tensor corners, SymInt[] output_size, int sampling_ratio,"
+    " bool aligned, SymInt images, SymInt[] spatial) -> Tensor x",
     lambda x, image, corners, output_size, ratio, aligned, images: _triton_align(
         x, image, corners, output_size, ratio, aligned
     ),
     lambda grad, image, corners, output_size, ratio, aligned, images, spatial: _triton_align_backward(
         grad, image, corners, ratio, aligned, images, spatial
     ),
-    lambda x, image, corners, output_size, *_: _new_maps(image.shape[0], x, output_size),
-    lambda grad, image, corners, output_size, ratio, aligned, images, spatial: _new_maps(images, grad, spatial),
+    exact=lambda x, image, corners, output_size, ratio, aligned, images: _aligned_by_product(
+        x, image, corners, output_size, ratio, aligned
+    ),
+    fake=lambda x, image, corners, output_size, *_: _new_maps(image.shape[0], x, output_size),
+    fake_backward=lambda grad, image, corners, output_size, ratio, aligned, images, spatial: _new_maps(
+        images, grad, spatial
+    ),
     linear=lambda x, image, corners, output_size, sampling_ratio, aligned, images, spatial: align_boxes(
         x, image, corners, output_size, sampling_ratio, aligned, images
     ),
@@ -308,7 +352,7 @@ align_boxes = operator(
 )
 
 
-class RoIPool(nn.Module):
+class RoIPool(PoolModule):
     """RoI pooling, as a module: (N, C, H, W) and (K, 5) -> (K, C, *output_size).
 
     Args:
@@ -326,7 +370,7 @@ class RoIPool(nn.Module):
         self.output_size = check_size("output_size", output_size, ndim=2)
         self.spatial_scale = check_positive("spatial_scale", spatial_scale)
 
-    def forward(self, input: Tensor, boxes: Tensor) -> Tensor:
+    def forward(self, input: Tensor, boxes: Boxes) -> Tensor:
         """Pool the `boxes` of the maps `input`."""
         return roi_pool(input, boxes, self.output_size, self.spatial_scale)
 
@@ -340,7 +384,8 @@ class RoIAlign(RoIPool):
     Args:
         output_size: bins along each axis; an int, or (height, width).
         spatial_scale: cells of the map for each pixel of the image, such as 1/16.  Default 1.
-        sampling_ratio: samples in a bin along each axis.  Default 0: as many as the bin has cells, rounded up.
+        sampling_ratio: samples in a bin along each axis.  Default 0, for which any negative number stands too: as many
+            as the bin has cells, rounded up.
         aligned: shift boxes by half a cell, so that a cell's value lies in its centre.  Default True.
 
     Raises:
@@ -357,10 +402,10 @@ class RoIAlign(RoIPool):
         aligned: bool = True,
     ):
         super().__init__(output_size, spatial_scale)
-        self.sampling_ratio = check_int("sampling_ratio", sampling_ratio, 0)
+        self.sampling_ratio = check_int("sampling_ratio", sampling_ratio)
         self.aligned = check_flag("aligned", aligned)
 
-    def forward(self, input: Tensor, boxes: Tensor) -> Tensor:
+    def forward(self, input: Tensor, boxes: Boxes) -> Tensor:
         """Pool the `boxes` of the maps `input`."""
         return roi_align(input, boxes, self.output_size, self.spatial_scale, self.sampling_ratio, self.aligned)
 
@@ -368,7 +413,7 @@ class RoIAlign(RoIPool):
         return f"{super().extra_repr()}, sampling_ratio={self.sampling_ratio}, aligned={self.aligned}"
 
 
-class AdaptiveFeaturePool(nn.Module):
+class AdaptiveFeaturePool(PoolModule):
     """Adaptive feature pooling: every level of a pyramid of maps, and (K, 5) -> (K, C, *output_size).
 
     Each box is aligned on every level; each level has a layer of its own; the largest value of all levels is taken.
@@ -408,7 +453,7 @@ class AdaptiveFeaturePool(nn.Module):
             for i in range(len(scales)):
                 self.layers[i] = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())
 
-    def forward(self, levels: Sequence[Tensor], boxes: Tensor) -> Tensor:
+    def forward(self, levels: Sequence[Tensor], boxes: Boxes) -> Tensor:
         """Pool the `boxes` on all `levels`, each (N, C, its height, its width)."""
         if not isinstance(levels, (tuple, list)) or len(levels) != len(self.aligns):
             got = len(levels) if isinstance(levels, (tuple, list)) else type(levels).__name__

@@ -7,23 +7,44 @@ from math import log
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Regions, Window
-from poolref.torch.core import check_floats, level_by_level
-from poolref.torch.cuda import LINES
-from poolref.torch.forms import (
+from poolref.regions import Regions
+from poolref.torch._engine.checks import check_floats
+from poolref.torch._engine.cpu_windows import Sweep
+from poolref.torch._engine.forms import (
     AdaptivePool,
     GlobalPool,
     WindowPool,
     adaptive_functions,
     global_functions,
-    modules,
     window_functions,
 )
-from poolref.torch.kernels import kernel, sums_are_safe
-from poolref.torch.sweeps import Sweep
+from poolref.torch._engine.overridable import overridable
+from poolref.torch._engine.pool_op import SharedSums, pool_op, sums_are_safe
+
+__all__ = [
+    "AdaptiveSoftPool1d",
+    "AdaptiveSoftPool2d",
+    "AdaptiveSoftPool3d",
+    "GlobalSoftPool1d",
+    "GlobalSoftPool2d",
+    "GlobalSoftPool3d",
+    "SoftPool1d",
+    "SoftPool2d",
+    "SoftPool3d",
+    "adaptive_soft_pool1d",
+    "adaptive_soft_pool2d",
+    "adaptive_soft_pool3d",
+    "global_soft_pool1d",
+    "global_soft_pool2d",
+    "global_soft_pool3d",
+    "soft_pool",
+    "soft_pool1d",
+    "soft_pool2d",
+    "soft_pool3d",
+]
 
 
-@level_by_level
+@overridable()
 def soft_pool(input: Tensor, regions: Regions) -> Tensor:
     """Return the softmax-weighted mean of every region: (..., *spatial) -> (..., *output spatial).
 
@@ -83,33 +104,71 @@ def _tame(x: Tensor) -> bool:
 # Each region by itself, its own maximum subtracted: always exact.
 
 
-def _weights(cells: Tensor) -> Tensor:
+def _weights(cells: Tensor, there: Tensor) -> Tensor:
     largest = cells.detach().amax(-1, keepdim=True)
-    equal = torch.where(
-        cells == largest, 0.0, -torch.inf
-    )  # cells at +inf share the weight, and so do those of all -inf
+    # Cells at +inf share the weight, and so do those of all -inf; padding has none where there is any cell.
+    shares = (cells == largest) & (there | ~there.any(-1, keepdim=True))
+    equal = torch.where(shares, 0.0, -torch.inf)
     return torch.where(largest.isinf(), equal, cells).movedim(-1, 0).softmax(0).movedim(0, -1)
 
 
-def _of_cells(cells: Tensor) -> Tensor:
-    w = _weights(cells)
+def _of_cells(cells: Tensor, there: Tensor) -> Tensor:
+    w = _weights(cells, there)
     return (w * torch.where(w == 0, 0.0, cells)).sum(-1)  # not 0 * -inf
 
 
-def _cells_backward(grad: Tensor, cells: Tensor) -> Tensor:
-    w = _weights(cells)
-    y = _of_cells(cells).unsqueeze(-1)
-    return grad * w * (1 + torch.where((w == 0) | (cells == y), 0.0, cells - y))  # inf - inf is no gap
+def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor) -> Tensor:
+    w, largest = _weights(cells, there), cells.amax(-1, keepdim=True)
+    # x - y as a difference of gaps: y itself is rounded, by much more than 1 where x is large.
+    gaps = torch.where((w == 0) | (cells == largest), 0.0, cells - largest)  # inf - inf is no gap
+    return grad * w * (1 + gaps - (w * gaps).sum(-1, keepdim=True))
 
 
-_TRITON = {Window: "soft", Adaptive: "soft", **LINES}
-_soft_pool = kernel("soft_pool", _forward, _backward, _of_cells, _cells_backward, fill=-torch.inf, triton=_TRITON)
-
+_soft_pool = pool_op(
+    "soft_pool",
+    _of_cells,
+    fill=-torch.inf,
+    shared_sums=SharedSums(_forward, _backward),
+    cells_backward=_cells_backward,
+    triton="soft",
+)
 
 soft_pool1d, soft_pool2d, soft_pool3d = window_functions(soft_pool)
 adaptive_soft_pool1d, adaptive_soft_pool2d, adaptive_soft_pool3d = adaptive_functions(soft_pool)
 global_soft_pool1d, global_soft_pool2d, global_soft_pool3d = global_functions(soft_pool)
 
-SoftPool1d, SoftPool2d, SoftPool3d = modules("SoftPool", WindowPool, soft_pool)
-AdaptiveSoftPool1d, AdaptiveSoftPool2d, AdaptiveSoftPool3d = modules("AdaptiveSoftPool", AdaptivePool, soft_pool)
-GlobalSoftPool1d, GlobalSoftPool2d, GlobalSoftPool3d = modules("GlobalSoftPool", GlobalPool, soft_pool)
+
+class SoftPool1d(WindowPool, ndim=1, reducer=soft_pool):
+    """SoftPool over a sliding window: (N, C, L) or (C, L) -> the output's size."""
+
+
+class SoftPool2d(WindowPool, ndim=2, reducer=soft_pool):
+    """SoftPool over a sliding window: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class SoftPool3d(WindowPool, ndim=3, reducer=soft_pool):
+    """SoftPool over a sliding window: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class AdaptiveSoftPool1d(AdaptivePool, ndim=1, reducer=soft_pool):
+    """SoftPool over a fixed number of bins: (N, C, L) or (C, L) -> the output's size."""
+
+
+class AdaptiveSoftPool2d(AdaptivePool, ndim=2, reducer=soft_pool):
+    """SoftPool over a fixed number of bins: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+
+
+class AdaptiveSoftPool3d(AdaptivePool, ndim=3, reducer=soft_pool):
+    """SoftPool over a fixed number of bins: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+
+
+class GlobalSoftPool1d(GlobalPool, ndim=1, reducer=soft_pool):
+    """SoftPool over whole maps: (N, C, L) or (C, L) -> size 1."""
+
+
+class GlobalSoftPool2d(GlobalPool, ndim=2, reducer=soft_pool):
+    """SoftPool over whole maps: (N, C, H, W) or (C, H, W) -> sizes of 1."""
+
+
+class GlobalSoftPool3d(GlobalPool, ndim=3, reducer=soft_pool):
+    """SoftPool over whole maps: (N, C, D, H, W) or (C, D, H, W) -> sizes of 1."""

@@ -11,13 +11,17 @@ import torch
 from torch import Tensor
 
 from poolref.checks import check_flag, check_non_negative
-from poolref.regions import Regions, Window
-from poolref.torch.core import check_floats, level_by_level, region_cells, widen
-from poolref.torch.forms import Ints, WindowPool, window_functions
-from poolref.torch.kernels import kernel
+from poolref.regions import Pyramid, Regions, Window
+from poolref.torch._engine.checks import check_floats, widen
+from poolref.torch._engine.forms import Ints, WindowPool, check_rank_of, window_functions
+from poolref.torch._engine.overridable import overridable
+from poolref.torch._engine.pool_op import pool_op
+from poolref.torch._engine.reduce import by_level, region_cells
+
+__all__ = ["StochasticPool2d", "expected_pool", "expected_pool2d", "stochastic_pool", "stochastic_pool2d"]
 
 
-@level_by_level
+@overridable()
 def stochastic_pool(
     input: Tensor, regions: Regions, generator: torch.Generator | None = None, check_nonnegative: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -52,9 +56,14 @@ def stochastic_pool(
             "generator must be None while a graph is compiled or exported, because torch cannot take one along; "
             f"seed torch's own by torch.manual_seed, got {generator!r}"
         )
-    spatial = _checked(input, regions, check_nonnegative)
-    index = region_cells(torch.arange(prod(spatial), device=input.device).view(spatial), regions, -1)
-    cells, weights, _ = _over_largest(widen(region_cells(input.detach(), regions, 0)), index >= 0)
+    _check(input, regions, check_nonnegative)
+    return by_level(_drawn, input, regions, generator) if isinstance(regions, Pyramid) else _drawn(input, regions, generator)
+
+
+def _drawn(x: Tensor, regions: Regions, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    spatial = x.shape[x.ndim - regions.ndim :]
+    index = region_cells(torch.arange(prod(spatial), device=x.device).view(spatial), regions, -1)
+    cells, weights, _ = _over_largest(widen(region_cells(x.detach(), regions, 0)), index >= 0)
     missing = cells.isnan()
     weights = torch.where(missing.any(-1, keepdim=True), missing, weights)  # a NaN is drawn, if there is one
     reached = weights.double().cumsum(-1)
@@ -64,11 +73,11 @@ def stochastic_pool(
     drawn = (reached <= random * total * (1 - 1e-15)).sum(-1, keepdim=True).clamp(max=index.shape[-1] - 1)
     chosen = index.expand(drawn.shape[:-1] + index.shape[-1:]).gather(-1, drawn).squeeze(-1)
     n = regions.ndim
-    values = input.flatten(-n).gather(-1, chosen.clamp(min=0).flatten(-n)).view(chosen.shape)
+    values = x.flatten(-n).gather(-1, chosen.clamp(min=0).flatten(-n)).view(chosen.shape)
     return torch.where(chosen < 0, 0, values), chosen
 
 
-@level_by_level
+@overridable()
 def expected_pool(input: Tensor, regions: Regions, check_nonnegative: bool = False) -> Tensor:
     """Return the mean of all draws of stochastic pooling: (..., *spatial) -> (..., *output spatial).
 
@@ -94,12 +103,11 @@ def expected_pool(input: Tensor, regions: Regions, check_nonnegative: bool = Fal
 
     Source: zeiler2013, there called probabilistic weighting.
     """
-    _checked(input, regions, check_nonnegative)
+    _check(input, regions, check_nonnegative)
     return _expected_pool(input, regions)
 
 
-def _of_cells(cells: Tensor) -> Tensor:
-    there = cells != -torch.inf
+def _of_cells(cells: Tensor, there: Tensor) -> Tensor:
     cells, weights, largest = _over_largest(cells, there)
     mean = (weights * weights).sum(-1, keepdim=True) / weights.sum(-1, keepdim=True)
     of_zeros = cells.sum(-1, keepdim=True) / there.sum(-1, keepdim=True).clamp(min=1)
@@ -107,28 +115,27 @@ def _of_cells(cells: Tensor) -> Tensor:
     return torch.where(special, torch.where(largest == 0, of_zeros, largest), largest * mean).squeeze(-1)
 
 
-def _cells_backward(grad: Tensor, cells: Tensor) -> Tensor:
-    _, weights, largest = _over_largest(cells, cells != -torch.inf)
+def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor) -> Tensor:
+    _, weights, largest = _over_largest(cells, there)
     total = weights.sum(-1, keepdim=True)  # in a region of zeros, the number of its cells
     slope = 2 * weights - (weights * weights).sum(-1, keepdim=True) / total
     return torch.where((cells < 0) | (largest == torch.inf), 0, grad * slope / total)
 
 
-_expected_pool = kernel("expected_pool", None, None, _of_cells, _cells_backward, fill=-torch.inf)
+_expected_pool = pool_op("expected_pool", _of_cells, cells_backward=_cells_backward)
 
 
-_, stochastic_pool2d, _ = window_functions(stochastic_pool, ("generator", "check_nonnegative"))
-_, expected_pool2d, _ = window_functions(expected_pool, ("check_nonnegative",))
+_, stochastic_pool2d, _ = window_functions(stochastic_pool)
+_, expected_pool2d, _ = window_functions(expected_pool)
 
 
-def _checked(input: Tensor, regions: Regions, check_nonnegative: bool) -> tuple[int, ...]:
-    spatial = check_floats(input, regions)
+def _check(input: Tensor, regions: Regions, check_nonnegative: bool) -> None:
+    check_floats(input, regions)
     if check_flag("check_nonnegative", check_nonnegative):
         if torch.compiler.is_compiling():
             torch._assert_async((~(input < 0)).all(), "input must hold no negative number")
         elif input.numel():
             check_non_negative("input", torch.where(input != input, 0, input).min().item())
-    return spatial
 
 
 def _over_largest(cells: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -140,8 +147,8 @@ def _over_largest(cells: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]
     return cells, torch.where(special, equal, cells / torch.where(special, 1, largest)), largest
 
 
-class _StochasticPool(WindowPool):
-    """Stochastic pooling over a sliding window, as a module: (N, C, {maps}) or (C, {maps}) -> the output's sizes.
+class StochasticPool2d(WindowPool, ndim=2, reducer=stochastic_pool):
+    """Stochastic pooling over a sliding window, as a module: (N, C, H, W) or (C, H, W) -> the output's sizes.
 
     In training one cell of every window is drawn (`stochastic_pool`), in evaluation all are weighted
     (`expected_pool`).
@@ -176,12 +183,8 @@ class _StochasticPool(WindowPool):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
         self.check_nonnegative = check_flag("check_nonnegative", check_nonnegative)
 
-    def reducer(self, input: Tensor, regions: Window) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
+        check_rank_of(input, self.ndim)
         if self.training:
-            return stochastic_pool(input, regions, self.generator, self.check_nonnegative)[0]
-        return expected_pool(input, regions, self.check_nonnegative)
-
-
-class StochasticPool2d(_StochasticPool):
-    __doc__ = _StochasticPool.__doc__.replace("{maps}", "H, W")
-    ndim = 2
+            return stochastic_pool(input, self.regions, self.generator, self.check_nonnegative)[0]
+        return expected_pool(input, self.regions, self.check_nonnegative)

@@ -11,14 +11,19 @@ from torch import Tensor, nn
 
 from poolref.checks import check_int
 from poolref.regions import Columns, Pyramid, Rows
+from poolref.torch._engine.blocks import convolution
+from poolref.torch._engine.checks import check_floats, check_map
+from poolref.torch._engine.cpu_windows import empty_like
+from poolref.torch._engine.custom_op import CustomOp
+from poolref.torch._engine.dispatch import from_triton, runs_kernels
+from poolref.torch._engine.overridable import PoolModule, overridable
+from poolref.torch._engine.reduce import region_mean
 from poolref.torch.average import avg_pool
-from poolref.torch.blocks import convolution
-from poolref.torch.core import check_floats, check_map
-from poolref.torch.cuda import from_triton, runs_kernels
-from poolref.torch.operators import operator
-from poolref.torch.sweeps import empty_like
+
+__all__ = ["MixedStripBlock", "StripBlock", "StripPool2d", "strip_pool"]
 
 
+@overridable(ndim=2)
 def strip_pool(input: Tensor) -> Tensor:
     """Return the row means plus the column means, on the whole map: (..., H, W) -> (..., H, W).
 
@@ -41,22 +46,23 @@ def strip_pool(input: Tensor) -> Tensor:
 
 
 def _of_means(x: Tensor) -> Tensor:
-    return avg_pool(x, Rows()) + avg_pool(x, Columns())
+    return region_mean(x, Rows()) + region_mean(x, Columns())
 
 
 # On a GPU this is one operator, and its own transpose.
-_strip_maps = operator(
+_strip_maps = CustomOp(
     "strip_maps(Tensor x) -> Tensor y",
     "strip_maps_backward(Tensor grad) -> Tensor x",
     from_triton("strip", "strip_pool"),
     from_triton("strip", "strip_pool"),
+    exact=_of_means,
     fake=lambda x: empty_like(x, x.shape[-2:]),
     fake_backward=lambda grad: empty_like(grad, grad.shape[-2:]),
     linear=lambda x: _strip_maps(x),
 )
 
 
-class StripPool2d(nn.Module):
+class StripPool2d(PoolModule):
     """Strip pooling, as a module: (N, C, H, W) or (C, H, W) -> the same shape.
 
     Raises:
@@ -70,7 +76,7 @@ class StripPool2d(nn.Module):
         return strip_pool(input)
 
 
-class StripBlock(nn.Module):
+class StripBlock(PoolModule):
     """The strip pooling module, a gate that looks along rows and columns: (N, C, H, W) -> (N, C, H, W).
 
     Args:
@@ -99,7 +105,7 @@ class StripBlock(nn.Module):
         return x * self.gate(strips.relu()).sigmoid()
 
 
-class MixedStripBlock(nn.Module):
+class MixedStripBlock(PoolModule):
     """The mixed pooling module, strips beside a pyramid of bins: (N, C, H, W) -> (N, C, H, W).
 
     Two branches begin with a 1x1 convolution to a quarter of the channels.  One adds up the map itself and its means in

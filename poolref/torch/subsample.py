@@ -9,10 +9,14 @@ from torch import Tensor
 
 from poolref.checks import check_window
 from poolref.regions import Window
-from poolref.torch.core import check_numbers
-from poolref.torch.forms import WindowPool, modules, window_functions
+from poolref.torch._engine.checks import check_numbers
+from poolref.torch._engine.forms import WindowPool, window_functions
+from poolref.torch._engine.overridable import overridable
+
+__all__ = ["Subsample2d", "subsample", "subsample2d"]
 
 
+@overridable()
 def subsample(input: Tensor, window: Window) -> Tensor:
     """Return the centre cell of every window: (..., *spatial) -> (..., *output spatial).
 
@@ -39,4 +43,7 @@ def subsample(input: Tensor, window: Window) -> Tensor:
 
 
 _, subsample2d, _ = window_functions(subsample)
-_, Subsample2d, _ = modules("Subsample", WindowPool, subsample)
+
+
+class Subsample2d(WindowPool, ndim=2, reducer=subsample):
+    """The centre cell of every window: (N, C, H, W) or (C, H, W) -> the output's sizes."""

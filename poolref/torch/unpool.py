@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from poolref.checks import check_same_shape, check_shape
 from poolref.regions import Whole
-from poolref.torch.core import check_numbers
-from poolref.torch.forms import Ints, modules, window
+from poolref.torch._engine.checks import check_numbers
+from poolref.torch._engine.cpu_windows import laid_out_like
+from poolref.torch._engine.forms import Ints, functions, window
+from poolref.torch._engine.overridable import PoolModule, overridable
+
+__all__ = ["MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d", "max_unpool", "max_unpool1d", "max_unpool2d", "max_unpool3d"]
 
 
+@overridable("output_shape")
 def max_unpool(input: Tensor, indices: Tensor, output_shape: Sequence[int]) -> Tensor:
     """Return a map with each value at its index: (..., *pooled spatial) -> (..., *output_shape).
 
@@ -47,16 +52,67 @@ def max_unpool(input: Tensor, indices: Tensor, output_shape: Sequence[int]) -> T
     if not isinstance(indices, Tensor) or indices.dtype not in (torch.int32, torch.int64):
         raise TypeError(f"indices must be a tensor of ints, got {getattr(indices, 'dtype', type(indices).__name__)}")
     check_same_shape("indices", indices.shape, "input", input.shape)
-    flat = indices.long().flatten(-n)
-    order = torch.arange(1, flat.shape[-1] + 1, device=input.device).expand_as(flat)
-    # Which value is the last of each cell, counted from 1.  The index -1 means the cell too many, in front.
-    winners = order.new_zeros(*flat.shape[:-1], cells + 1).scatter_reduce(-1, flat + 1, order, "amax")
-    values = F.pad(input.flatten(-n), [1, 0]).gather(-1, winners[..., 1:])
-    return values.reshape(*input.shape[: input.ndim - n], *shape)
+    flat, values = indices.flatten(-n).long(), input.flatten(-n)
+    nowhere = flat == -1
+    flat = torch.where(nowhere, 0, flat)
+    dtype = torch.int32 if flat.shape[-1] < 2**31 else torch.int64
+    order = torch.arange(1, flat.shape[-1] + 1, dtype=dtype, device=input.device).expand_as(flat)
+    # Which value is the last of each cell, counted from 1.
+    last = order.new_zeros(*flat.shape[:-1], cells).scatter_reduce_(-1, flat, order.masked_fill(nowhere, 0), "amax")
+    values = torch.where((last.gather(-1, flat) == order) & ~nowhere, values, 0)
+    del last
+    y = values.new_zeros(*flat.shape[:-1], cells).scatter_add(-1, flat, values)
+    return laid_out_like(y.reshape(*input.shape[: input.ndim - n], *shape), input, n)
 
 
-class _MaxUnpool(nn.Module):
-    """Max unpooling, as a module: (N, C, {maps}) or (C, {maps}) and their indices -> the map that was pooled.
+def _pooled_size(
+    ndim: int, input: Tensor, kernel_size: Ints, stride: Ints | None, padding: Ints, output_size: Sequence[int] | None
+) -> tuple[int, ...]:
+    """The size of the map that was pooled: as it is given, with or without the leading axes, or as it follows."""
+    check_numbers(input, Whole(ndim))
+    w = window(ndim, kernel_size, stride, padding)
+    if output_size is None:
+        axes = zip(input.shape[-ndim:], w.kernel_size, w.stride, w.padding, strict=True)
+        return tuple((n - 1) * s - 2 * p + k for n, k, s, p in axes)
+    if not isinstance(output_size, (tuple, list)) or len(output_size) not in (ndim, input.ndim):
+        accepted = f"{ndim} ints, or {input.ndim} with the leading axes"
+        raise ValueError(f"output_size must be a tuple of {accepted}, got {output_size!r}")
+    return tuple(output_size)[-ndim:]
+
+
+def _max_unpool(
+    ndim: int,
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Sequence[int] | None = None,
+) -> Tensor:
+    """Max unpooling: (N, C, {maps}) or (C, {maps}) and their indices -> the map that was pooled.
+
+    Args:
+        input: the pooled maps.
+        indices: which cell each value came from, as `max_pool` with `return_indices` says.
+        kernel_size: that of the max pooling.
+        stride: that of the max pooling.  Default: `kernel_size`.
+        padding: that of the max pooling.  Default 0.
+        output_size: the size of the map, with or without the leading axes.  Default: `(n - 1) stride - 2 padding +
+            kernel_size` along each axis.
+
+    Raises:
+        TypeError, ValueError: as `max_unpool` and `poolref.regions.Window`, or `output_size` has another length.
+
+    Formula and source: see `max_unpool`.
+    """
+    return max_unpool(input, indices, _pooled_size(ndim, input, kernel_size, stride, padding, output_size))
+
+
+max_unpool1d, max_unpool2d, max_unpool3d = functions("max_unpool", _max_unpool)
+
+
+class _MaxUnpool(PoolModule):
+    """Max unpooling, as a module: pooled maps and their indices -> the map that was pooled.
 
     Args:
         kernel_size, stride, padding: those of the max pooling that gave the indices; from them follows the size of the
@@ -70,6 +126,8 @@ class _MaxUnpool(nn.Module):
     Source: zeiler2014.
     """
 
+    ndim: ClassVar[int]
+
     def __init__(self, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0):
         super().__init__()
         self.kernel_size = kernel_size
@@ -79,18 +137,23 @@ class _MaxUnpool(nn.Module):
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         """Put the values of `input` at `indices` into a map of `output_size`; its leading axes may be given too."""
-        check_numbers(input, Whole(self.ndim))
-        if output_size is None:
-            w = window(self.ndim, self.kernel_size, self.stride, self.padding)
-            axes = zip(input.shape[-self.ndim :], w.kernel_size, w.stride, w.padding, strict=True)
-            output_size = [(n - 1) * s - 2 * p + k for n, k, s, p in axes]
-        elif not isinstance(output_size, (tuple, list)) or len(output_size) not in (self.ndim, input.ndim):
-            accepted = f"{self.ndim} ints, or {input.ndim} with the leading axes"
-            raise ValueError(f"output_size must be a tuple of {accepted}, got {output_size!r}")
-        return max_unpool(input, indices, tuple(output_size)[-self.ndim :])
+        size = _pooled_size(self.ndim, input, self.kernel_size, self.stride, self.padding, output_size)
+        return max_unpool(input, indices, size)
 
     def extra_repr(self) -> str:
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-MaxUnpool1d, MaxUnpool2d, MaxUnpool3d = modules("MaxUnpool", _MaxUnpool, max_unpool)
+class MaxUnpool1d(_MaxUnpool):
+    __doc__ = _MaxUnpool.__doc__
+    ndim = 1
+
+
+class MaxUnpool2d(_MaxUnpool):
+    __doc__ = _MaxUnpool.__doc__
+    ndim = 2
+
+
+class MaxUnpool3d(_MaxUnpool):
+    __doc__ = _MaxUnpool.__doc__
+    ndim = 3

@@ -4,7 +4,7 @@ import torch
 from cases import distinct
 from harness import expect
 
-import poolref.torch.cuda as cuda
+import poolref.torch._engine.dispatch as cuda
 from poolref.regions import Adaptive, Columns, Pyramid, Rows, Running, Whole, Window
 from poolref.torch import functional as F
 from poolref.triton.launch import recording

@@ -6,7 +6,7 @@ from cases import FILLS, distinct, normal
 from harness import expect, layouts, numbers
 
 import poolref.numpy as reference
-import poolref.torch.cuda as cuda
+import poolref.torch._engine.dispatch as cuda
 from poolref.regions import Pyramid
 from poolref.torch import functional as F
 from poolref.triton import pyramid as kernels

@@ -5,7 +5,7 @@ from cases import distinct
 from column import POOLS
 from harness import expect
 
-import poolref.torch.cuda as cuda
+import poolref.torch._engine.dispatch as cuda
 
 
 def main():

@@ -13,14 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from math import prod
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from poolref.regions import Regions, Window
-from poolref.torch.core import lowest
+from poolref.torch._engine.checks import lowest
+from poolref.torch._engine.reduce import longest_region, region_counts
 
 BLOCK_CELLS = 2**18  # cells of a block of planes, for each thread
+MOST_STEPS = 64  # that are kept for the next call
 
 Taps = tuple[tuple[slice, slice], ...]  # outputs, and the inputs that one step combines into them
 
@@ -29,16 +32,22 @@ class Sweep:
     """The regions of one map, ready to be visited in blocks of planes; windows can also be swept."""
 
     def __init__(self, regions: Regions, spatial: tuple[int, ...], sums: bool = True):
-        self.window, self.spatial = regions, spatial
+        self.regions, self.spatial = regions, spatial
         self.output = regions.output_shape(spatial)
         self.sweeps, self.overlap = sums and isinstance(regions, Window), 1
         if self.sweeps:
-            self.taps, self.steps = _geometry(regions, spatial)
+            sizes = enumerate(zip(spatial, self.output, regions.kernel_size))
+            self.steps = [
+                (_kept_steps if min(k, o) <= MOST_STEPS else _made_steps)(regions, axis, n, o)
+                for axis, (n, o, k) in sizes
+            ]
         else:  # every region is laid out by itself
-            longest = prod(max(map(len, axis)) for axis in regions.spans(spatial))
+            longest = prod(longest_region(regions, axis, spatial) for axis in range(len(spatial)))
             self.overlap = 1 + prod(self.output) * longest // prod(spatial)
         self._scratch: list[Tensor] = []
         self._taken = 0
+        self._counts: Tensor | None = None
+        self._innermost = False
 
     def empty(self, like: Tensor, shape: Sequence[int] | None = None) -> Tensor:
         """A tensor of the dtype of `like`, and of its shape or another, not yet filled; good until the next block.
@@ -54,7 +63,8 @@ class Sweep:
     def blocks(self, x: Tensor, *others: Tensor) -> Iterator[tuple[Tensor, ...]]:
         """Matching blocks of planes of `x` and `others`, which share its leading axes; all are laid out as `x` is."""
         n = len(self.spatial)
-        if channels_innermost(x, n):
+        self._innermost = channels_innermost(x, n)
+        if self._innermost:
             arrays = [a.movedim(1, -1) for a in (x, *others)]
         else:
             arrays = [a.reshape(prod(a.shape[: a.ndim - n]), *a.shape[a.ndim - n :]) for a in (x, *others)]
@@ -64,6 +74,17 @@ class Sweep:
             for block in zip(*(a.split(size) for a in arrays), strict=True):
                 self._taken = 0
                 yield block
+
+    def counts(self, like: Tensor) -> Tensor:
+        """The number of cells of every region, as it broadcasts against a block of outputs such as `like`."""
+        if self._counts is None:
+            counts = region_counts(self.regions, self.spatial, like)
+            self._counts = counts.unsqueeze(-1) if self._innermost else counts
+        return self._counts
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sums over the spatial axes of a block, which are kept."""
+        return values.sum(tuple(range(1, len(self.spatial) + 1)), keepdim=True)
 
     def max(self, x: Tensor, out: Tensor | None = None) -> Tensor:
         """The maximum over every window; NaN propagates.  -inf (the lowest int) where a window is empty."""
@@ -79,7 +100,7 @@ class Sweep:
             x = self.empty(g, _resized(g, axis, self.spatial[axis]))
             fresh, end = self._fresh(axis)
             x[_along(axis, slice(end, None))].zero_()
-            for t, (outputs, inputs) in enumerate(self.steps[axis]):
+            for t, (outputs, inputs) in enumerate(self.steps[axis].pairs):
                 target, share = x[_along(axis, inputs)], g[_along(axis, outputs)]
                 target.copy_(share) if t < fresh else target.add_(share)
             g = x
@@ -87,8 +108,8 @@ class Sweep:
 
     def _fresh(self, axis: int) -> tuple[int, int]:
         """How many taps write to different cells, side by side, with no need to add; and where their cells end."""
-        w, dense = self.window, self.steps[axis] is self.taps[axis] and self.window.dilation[axis] == 1
-        if dense and w.kernel_size[axis] >= w.stride[axis]:
+        w = self.regions
+        if self.steps[axis].are_taps and w.dilation[axis] == 1 and w.kernel_size[axis] >= w.stride[axis]:
             return w.stride[axis], max(0, self.output[axis] * w.stride[axis] - w.padding[axis])
         return 0, 0
 
@@ -96,25 +117,32 @@ class Sweep:
         for axis, size in enumerate(self.output):
             last = axis == len(self.output) - 1
             target = out if last and out is not None else self.empty(x, _resized(x, axis, size))
-            if self.steps[axis] is self.taps[axis]:
-                _combine(pairwise, x, target, axis, self.taps[axis], empty)
+            if self.steps[axis].are_taps:
+                _combine(pairwise, x, target, axis, self.steps[axis].pairs, empty)
             else:
-                for outputs, inputs in self.steps[axis]:
+                for outputs, inputs in self.steps[axis].pairs:
                     cells, result = x[_along(axis, inputs)], target[_along(axis, outputs)]
                     whole(cells, axis + 1, True, out=result) if cells.shape[axis + 1] else result.fill_(empty)
             x = target
         return x
 
 
-@lru_cache(maxsize=256)
-def _geometry(window: Window, spatial: tuple[int, ...]) -> tuple[tuple[Taps, ...], tuple[Taps, ...]]:
-    """For every axis its taps; and its taps or, where these are fewer, its windows."""
-    taps = tuple(window.taps(axis, n) for axis, n in enumerate(spatial))
-    windows = tuple(
-        tuple((slice(i, i + 1), slice(span.start, span.stop, span.step)) for i, span in enumerate(spans))
-        for spans in window.spans(spatial)
-    )
-    return taps, tuple(t if len(t) <= len(w) else w for t, w in zip(taps, windows))
+class Steps(NamedTuple):
+    """How an axis is swept: tap after tap for all windows at once or, where these are fewer, window after window."""
+
+    are_taps: bool
+    pairs: Taps
+
+
+def _made_steps(window: Window, axis: int, n: int, o: int) -> Steps:
+    if window.kernel_size[axis] <= o:
+        return Steps(True, window.taps(axis, n))
+    bounds = enumerate(window.bounds(axis, n, i) for i in range(o))
+    return Steps(False, tuple((slice(i, i + 1), slice(a if a >= 0 else a % d, min(b, n), d)) for i, (a, b, d) in bounds))
+
+
+# At most 256 entries of 64 pairs of slices, some 300 bytes each: 5 MB.
+_kept_steps = lru_cache(maxsize=256)(_made_steps)
 
 
 def _combine(pairwise: Callable, x: Tensor, out: Tensor, axis: int, taps: Taps, empty: float) -> None:
@@ -159,6 +187,13 @@ def empty_like(x: Tensor, spatial: Sequence[int], channels_last: bool | None = N
     if channels_innermost(x, n) if channels_last is None else channels_last and x.ndim == n + 2:
         return x.new_empty((x.shape[0], *spatial, x.shape[1])).movedim(-1, 1)
     return x.new_empty((*x.shape[: x.ndim - n], *spatial))
+
+
+def laid_out_like(result: Tensor, x: Tensor, ndim: int) -> Tensor:
+    """`result`, with its channels innermost in memory if those of the map `x` are."""
+    if channels_innermost(x, ndim) and result.ndim == x.ndim and not channels_innermost(result, ndim):
+        return result.movedim(1, -1).contiguous().movedim(-1, 1)
+    return result
 
 
 def as_maps(block: Tensor, ndim: int) -> Tensor:

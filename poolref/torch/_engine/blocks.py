@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from poolref.checks import check_int
-from poolref.torch.core import check_map
+from poolref.torch._engine.checks import check_map
+from poolref.torch._engine.overridable import PoolModule
 
 
 def convolution(inputs: int, outputs: int, size: int | tuple[int, int] = 3, relu: bool = True) -> nn.Sequential:
@@ -14,7 +15,7 @@ def convolution(inputs: int, outputs: int, size: int | tuple[int, int] = 3, relu
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), *([nn.ReLU()] if relu else []))
 
 
-class TwoBranchBlock(nn.Module):
+class TwoBranchBlock(PoolModule):
     """Two branches that are pooled together, beside a shortcut: (N, C, H, W) -> (N, C, H, W)."""
 
     def __init__(self, channels: int, hidden: int = 128):

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from poolref.regions import Running
-from poolref.torch.core import chosen_by, region_max, widen
-from poolref.torch.operators import operator
+from poolref.torch._engine.checks import widen
+from poolref.torch._engine.custom_op import CustomOp
+from poolref.torch._engine.reduce import chosen_by, region_max
 
 BLOCK_CELLS = 2**19, 2**17  # cells of a block of planes; large for columns, where a step takes one row of each plane
 
@@ -99,11 +100,12 @@ def _blocks(running: Running, *maps: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
 
 # (x, regions) -> the largest value that a scan has met at every cell: (..., H, W) -> (..., H, W)
-running_max = operator(
-    "running_max(Tensor x, int[] regions) -> Tensor y",
-    "running_max_backward(Tensor grad, Tensor y, int[] regions) -> Tensor x",
+running_max = CustomOp(
+    "running_max(Tensor x, SymInt[] regions) -> Tensor y",
+    "running_max_backward(Tensor grad, Tensor y, SymInt[] regions) -> Tensor x",
     _run,
     _run_backward,
+    exact=lambda x, regions: region_max(x, regions)[0],
     fake=lambda x, regions: x.new_empty(x.shape),
     fake_backward=lambda grad, y, regions: y.new_empty(y.shape),
     linear=chosen_by,

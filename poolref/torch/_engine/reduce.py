@@ -7,15 +7,15 @@ device.  Where torch has a fast operator for a kind of regions, that one is used
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, wraps
 from math import prod
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from poolref.checks import check_mask, check_regions, check_spatial
 from poolref.regions import Adaptive, Box, Columns, Pyramid, Regions, Rows, Running, Whole, Window
+from poolref.torch._engine.checks import in_onnx_export, lowest, widen
 
 MAX_POOL = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
 AVG_POOL = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)
@@ -23,81 +23,16 @@ ADAPTIVE_MAX_POOL = (F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_ma
 ADAPTIVE_AVG_POOL = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
 
 
-def in_onnx_export() -> bool:
-    """Whether this is part of an export to ONNX.  torch's own answer takes longer than a small pooling."""
-    return (torch.jit.is_tracing() or torch.compiler.is_compiling()) and torch.onnx.is_in_onnx_export()
-
-
-# --- argument checks -------------------------------------------------------------------------------------------------
-
-
-def check_numbers(input: object, regions: object, name: str = "input") -> tuple[int, ...]:
-    """Return the spatial shape of `input`; raise unless it is a tensor of ints or floats that `regions` can divide."""
-    if not isinstance(input, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor, got {type(input).__name__}")
-    if input.dtype == torch.bool or input.is_complex():
-        raise TypeError(f"{name} must hold ints or floats, got dtype {input.dtype}")
-    spatial = check_spatial(input.shape, check_regions(regions).ndim, name)
-    if isinstance(regions, Window):
-        regions.output_shape(spatial)  # raises if it does not fit
-    return spatial
-
-
-def check_floats(input: object, regions: object) -> tuple[int, ...]:
-    """Return the spatial shape of `input`; raise unless it is a tensor of floats that `regions` can divide."""
-    if isinstance(input, Tensor) and not input.is_floating_point():
-        raise TypeError(f"input must hold floats, got dtype {input.dtype}")
-    return check_numbers(input, regions)
-
-
-def check_map(input: object, channels: int, unbatched: bool = True) -> None:
-    """Raise unless `input` is a map of floats with so many channels, or a batch of maps."""
-    check_float_tensor("input", input)
-    if input.ndim not in (4, 3)[: 1 + unbatched] or input.shape[-3] != channels or 0 in input.shape[-2:]:
-        accepted = f"(N, {channels}, H, W)" + f" or ({channels}, H, W)" * unbatched
-        raise ValueError(f"input must have the shape {accepted} with H and W at least 1, got {tuple(input.shape)}")
-
-
-def check_float_tensor(name: str, value: object) -> None:
-    """Raise a TypeError that calls it `name` unless `value` is a tensor of floats."""
-    if not isinstance(value, Tensor) or not value.is_floating_point():
-        got = f"dtype {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
-        raise TypeError(f"{name} must be a torch.Tensor of floats, got {got}")
-
-
-def check_mask_tensor(mask: object, shape: Sequence[int]) -> None:
-    """Raise a TypeError unless `mask` is a tensor of bools, and a ValueError unless it broadcasts to `shape`."""
-    is_tensor = isinstance(mask, Tensor)
-    check_mask("mask", mask.dtype if is_tensor else type(mask), mask.shape if is_tensor else (), shape)
-
-
-def widen(x: Tensor) -> Tensor:
-    """float16 and bfloat16 as float32, in which their sums are formed; everything else as it is."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
-def lowest(dtype: torch.dtype) -> float | int:
-    """The value below all others: -inf, or the smallest int."""
-    return -torch.inf if dtype.is_floating_point else torch.iinfo(dtype).min
-
-
-def level_by_level(reducer: Callable) -> Callable:
-    """Let `reducer(x, regions, ...)`, which takes all other kinds of regions, take a Pyramid too."""
-
-    @wraps(reducer)
-    def over_regions(input, regions, *args, **kwargs):
-        if not isinstance(regions, Pyramid):
-            return reducer(input, regions, *args, **kwargs)
-        levels = [reducer(input, grid, *args, **kwargs) for grid in regions.grids()]
-        if isinstance(levels[0], tuple):
-            return tuple(torch.cat([part.flatten(-regions.ndim) for part in parts], -1) for parts in zip(*levels))
-        return torch.cat([level.flatten(-regions.ndim) for level in levels], -1)
-
-    return over_regions
+def by_level(reducer: Callable[..., Any], x: Tensor, regions: Pyramid, *arguments: Any) -> Any:
+    """What `reducer(x, regions, *arguments)`, which takes all other kinds of regions, makes of a pyramid."""
+    n, levels = regions.ndim, [reducer(x, grid, *arguments) for grid in regions.grids()]
+    if isinstance(levels[0], tuple):
+        return tuple(torch.cat([part.flatten(-n) for part in parts], -1) for parts in zip(*levels))
+    return torch.cat([level.flatten(-n) for level in levels], -1)
 
 
 # --- reducers over regions: (..., *spatial) -> (..., *output) --------------------------------------------------------
-# All kinds of regions but Pyramid, of which level_by_level takes care.
+# All kinds of regions but Pyramid, of which by_level takes care.
 
 
 def region_max(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
@@ -122,7 +57,7 @@ def region_sum(x: Tensor, regions: Regions) -> Tensor:
         dim = regions.axis - 2
         return _scan(lambda a: a.cumsum(dim, dtype=a.dtype), x, dim, regions.reverse)
     if isinstance(regions, Whole | Rows | Columns):
-        return x.sum([axis - n for axis, spans in enumerate(regions.spans(spatial)) if len(spans) == 1], True)
+        return x.sum({Whole: list(range(-n, 0)), Rows: [-1], Columns: [-2]}[type(regions)], True)
     if isinstance(regions, Window) and torch_averages(regions, spatial) and x.is_floating_point():
         return window_mean(x, regions, divisor_override=1)
     for axis in range(n):
@@ -144,7 +79,8 @@ def window_max(x: Tensor, window: Window, return_indices: bool = False) -> Tenso
     """torch's own maximum over windows."""
     w, n = window, window.ndim
     # A window between the cells of a narrow map has none; torch's backward then writes outside of the gradient.
-    has_empty = max(w.dilation) > 1 and any(len(span) == 0 for axis in w.spans(_spatial(x, w)) for span in axis)
+    axes = zip(_spatial(x, w), w.stride, w.padding, w.dilation)
+    has_empty = any((i * s - p) % d >= size for size, s, p, d in axes for i in range(-(-p // s)))
     if has_empty or not x.is_floating_point():
         values, indices = _max_of_cells(x, w)
         return (values, indices) if return_indices else values
@@ -190,11 +126,11 @@ def region_cells(x: Tensor, regions: Regions, fill: float) -> Tensor:
 def spread_cells(cells: Tensor, regions: Regions, spatial: Sequence[int]) -> Tensor:
     """The transpose of `region_cells`: (..., *output, cells of the largest) -> (..., *spatial)."""
     n = len(spatial)
-    positions = [_positions(regions, axis, tuple(spatial)) for axis in range(n)]
-    cells = cells.movedim(-1, 0).unflatten(0, [len(axis[0]) for axis in positions])
+    positions = [region_positions(regions, axis, spatial, cells.device) for axis in range(n)]
+    cells = cells.movedim(-1, 0).unflatten(0, [axis.shape[1] for axis in positions])
     for axis in reversed(range(n)):  # (*cell axes left, ..., *output axes left, *spatial axes done)
         dim, size = axis - n, spatial[axis]
-        targets = torch.tensor(positions[axis], device=cells.device).flatten()
+        targets = positions[axis].flatten()
         cells = cells.movedim(axis, dim).flatten(dim - 1, dim)
         x = cells.new_zeros((*cells.shape[:dim], size + 1, *cells.shape[cells.ndim + dim + 1 :]))
         cells = x.index_add_(dim, targets, cells).narrow(dim, 0, size)
@@ -203,13 +139,16 @@ def spread_cells(cells: Tensor, regions: Regions, spatial: Sequence[int]) -> Ten
 
 def region_counts(regions: Regions, spatial: Sequence[int], like: Tensor, padded: bool = False) -> Tensor:
     """The number of cells of every region, explicit padding included if `padded`, with dtype and device of `like`."""
-    if padded and isinstance(regions, Window):
-        sizes = regions.padded_sizes(spatial)
-    else:
-        sizes = [[len(span) for span in axis] for axis in regions.spans(spatial)]
     counts = like.new_ones(())
-    for axis in sizes:
-        counts = counts.unsqueeze(-1) * torch.tensor(axis, dtype=like.dtype, device=like.device)
+    for axis, (n, o) in enumerate(zip(spatial, regions.output_shape(spatial))):
+        first, end, step = regions.bounds(axis, n, torch.arange(o, device=like.device))
+        pad = regions.padding[axis] if padded and isinstance(regions, Window) else 0
+        if step < 0:
+            first, end, step = end + 1, first + 1, -step
+        # Of the cells first, first + step, ... those from -pad up to, not including, n + pad.
+        before, within = -torch.div(first + pad, step, rounding_mode="floor"), end.clamp(max=n + pad)
+        count = -torch.div(first - within, step, rounding_mode="floor") - before.clamp(min=0)
+        counts = counts.unsqueeze(-1) * count.clamp(min=0).to(like.dtype)
     return counts
 
 
@@ -225,34 +164,47 @@ def as_window(regions: Regions, spatial: Sequence[int]) -> Window | None:
 # --- one axis at a time ----------------------------------------------------------------------------------------------
 
 
-def _cells_along(x: Tensor, dim: int, regions: Regions, axis: int, spatial: tuple[int, ...], fill: float) -> Tensor:
+def _cells_along(
+    x: Tensor, dim: int, regions: Regions, axis: int, spatial: Sequence[int], fill: float | int
+) -> Tensor:
     """Divide dimension `dim` (negative) as `regions` divides its axis `axis`; the cells become a new last dimension."""
-    n, spans = spatial[axis], regions.spans(spatial)[axis]
+    n = spatial[axis]
     if isinstance(regions, Window):
         k, s, p, d = (v[axis] for v in (regions.kernel_size, regions.stride, regions.padding, regions.dilation))
         extent = d * (k - 1) + 1
-        behind = (len(spans) - 1) * s + extent - p - n
+        behind = (regions.output_shape(spatial)[axis] - 1) * s + extent - p - n
         return F.pad(x, [0, 0] * (-dim - 1) + [p, behind], value=fill).unfold(dim, extent, s)[..., ::d]
-    if spans == (range(n),):  # the whole axis
-        return x.unsqueeze(x.ndim + dim).movedim(dim, -1)
-    if spans == tuple(range(i, i + 1) for i in range(n)):  # every cell by itself
-        return x.unsqueeze(-1)
-    positions = torch.tensor(_positions(regions, axis, spatial), device=x.device)
+    if isinstance(regions, Whole) or (isinstance(regions, Rows | Columns) and axis == isinstance(regions, Rows)):
+        return x.unsqueeze(x.ndim + dim).movedim(dim, -1)  # the whole axis
+    if isinstance(regions, Rows | Columns) or (isinstance(regions, Running) and axis != regions.axis):
+        return x.unsqueeze(-1)  # every cell by itself
+    positions = region_positions(regions, axis, spatial, x.device)
     padded = F.pad(x, [0, 0] * (-dim - 1) + [0, 1], value=fill)
     return padded.index_select(dim, positions.flatten()).unflatten(dim, positions.shape).movedim(dim, -1)
 
 
-@lru_cache(maxsize=256)
-def _positions(regions: Regions, axis: int, spatial: tuple[int, ...]) -> list[list[int]]:
-    """Where along an axis the cells of every region lie; the size of the axis where there is none."""
-    n = spatial[axis]
+def region_positions(regions: Regions, axis: int, spatial: Sequence[int], device: torch.device) -> Tensor:
+    """Where along an axis of n cells those of every region lie, (outputs, cells of the longest); n where there is none.
+
+    A few operations on the device, and nothing that is kept: what would be kept of a long axis is as long as it.
+    """
+    n, o = spatial[axis], regions.output_shape(spatial)[axis]
+    first, end, step = regions.bounds(axis, n, torch.arange(o, device=device))
+    places = first.unsqueeze(-1) + step * torch.arange(longest_region(regions, axis, spatial), device=device)
+    beyond = places >= end.unsqueeze(-1) if step > 0 else places <= end.unsqueeze(-1)
+    return torch.where(beyond | (places < 0) | (places >= n), n, places)
+
+
+def longest_region(regions: Regions, axis: int, spatial: Sequence[int]) -> int:
+    """How many cells the longest region has along an axis, or a little more."""
+    n, o = spatial[axis], regions.output_shape(spatial)[axis]
     if isinstance(regions, Window):
-        k, s, p, d = (v[axis] for v in (regions.kernel_size, regions.stride, regions.padding, regions.dilation))
-        cells = [range(i * s - p, i * s - p + k * d, d) for i in range(regions.output_shape(spatial)[axis])]
-        return [[i if 0 <= i < n else n for i in span] for span in cells]
-    spans = regions.spans(spatial)[axis]
-    longest = max(1, *map(len, spans))
-    return [[*span] + [n] * (longest - len(span)) for span in spans]
+        return regions.kernel_size[axis]
+    if isinstance(regions, Box):
+        return -(-regions.size[axis] // o) + 1
+    if isinstance(regions, Adaptive):
+        return -(-n // o) + 1 if torch.compiler.is_compiling() else regions.longest(spatial)[axis]
+    return n
 
 
 def _running_max(x: Tensor, regions: Running) -> tuple[Tensor, Tensor]:

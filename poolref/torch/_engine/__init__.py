@@ -1,0 +1,1 @@
+"""What the operators of the torch column are made with.  Nothing in here is an operator, and nothing is public."""

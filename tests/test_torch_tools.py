@@ -1,0 +1,180 @@
+"""Every operator of the catalog under torch's compilers, tracers, transforms and checkpoints."""
+
+import io
+
+import pytest
+import torch
+import torch.autograd.forward_ad as fwAD
+from every_operator import EXAMPLES
+from torch import nn
+from torch._dynamo.testing import CompileCounterWithBackend
+from torch.utils.checkpoint import checkpoint
+
+from poolref import catalog
+
+every_operator = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+
+
+def test_every_row_has_examples():
+    assert {example.row for example in EXAMPLES} == {row.name for row in catalog.OPERATORS}
+
+
+def value_and_grads(module, inputs):
+    leaves = [a.detach().clone().requires_grad_(a.is_floating_point()) for a in inputs]
+    module.zero_grad()
+    y = module(*leaves)
+    y.square().sum().backward()
+    return [y.detach(), *(a.grad for a in leaves), *(p.grad for p in module.parameters())]
+
+
+def expect_same(actual, expected):
+    for a, b in zip(actual, expected, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+MODES = {"grad": torch.enable_grad, "no_grad": torch.no_grad, "inference_mode": torch.inference_mode}
+
+
+@every_operator
+@pytest.mark.parametrize("mode", MODES)
+def test_compile(example, mode):
+    """One graph for two sizes of maps, with and without a gradient."""
+    torch._dynamo.reset()
+    module, counter = example.make(), CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(module, fullgraph=True, dynamic=True, backend=counter)
+    for larger in (False, True):
+        inputs = example.inputs(larger)
+        if mode == "grad":
+            expect_same(value_and_grads(compiled, inputs), value_and_grads(module, inputs))
+        else:
+            with MODES[mode]():
+                torch.testing.assert_close(compiled(*inputs), module(*inputs))
+    assert counter.frame_count == 1
+
+
+class Net(nn.Module):
+    """The operator behind a layer with a parameter."""
+
+    def __init__(self, module, axis):
+        super().__init__()
+        self.weight, self.pool, self.axis = nn.Parameter(torch.rand(4)), module, axis
+
+    def forward(self, x, *others):
+        weight = self.weight.view(-1, *[1] * (x.ndim - 1 - self.axis))
+        return self.pool(weight * x, *others)
+
+
+def net_of(example):
+    return Net(example.make(), 2 if "cells" in example.others else 1)
+
+
+@every_operator
+def test_exported_programs_have_gradients(example):
+    net, inputs = net_of(example), example.inputs()
+    program = torch.export.export(net, tuple(inputs)).module()
+    program(*inputs).square().sum().backward()
+    net(*inputs).square().sum().backward()
+    grads = dict(program.named_parameters())
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(grads[name].grad, parameter.grad)
+
+
+@every_operator
+def test_export_with_dynamic_sizes(example):
+    module, inputs, larger = example.make(), example.inputs(), example.inputs(larger=True)
+    dynamic = torch.export.Dim.DYNAMIC
+    shapes = tuple(
+        {i: dynamic for i, (n, m) in enumerate(zip(a.shape, b.shape)) if n != m} for a, b in zip(inputs, larger)
+    )
+    program = torch.export.export(Net(module, 0), tuple(inputs), dynamic_shapes={"x": shapes[0], "others": shapes[1:]})
+    torch.testing.assert_close(program.module()(*larger), Net.forward(_with_weight_of(program, module), *larger))
+
+
+def _with_weight_of(program, module):
+    net = Net(module, 0)
+    net.weight.data = dict(program.module().named_parameters())["weight"].data
+    return net
+
+
+@every_operator
+def test_checkpoint(example):
+    net, inputs = net_of(example), example.inputs()
+    inputs = [a.requires_grad_(a.is_floating_point()) for a in inputs]
+    checkpoint(net, *inputs, use_reentrant=False).square().sum().backward()
+    grads = [p.grad for p in net.parameters()]
+    net.zero_grad()
+    net(*inputs).square().sum().backward()
+    expect_same(grads, [p.grad for p in net.parameters()])
+
+
+@every_operator
+def test_fx_traces_keep_modules_whole(example):
+    net, inputs = nn.Sequential(), example.inputs()
+    net.pool = example.make()
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = net
+
+        def forward(self, x, *others):
+            return self.net.pool(x + 1, *others) * 2
+
+    class Named(Outer):
+        def forward(self, a, b=None):
+            return super().forward(a, *(() if b is None else (b,)))
+
+    outer = Named()
+    given = {} if len(inputs) > 1 else {"b": None}
+    traced = torch.fx.symbolic_trace(outer, concrete_args=given or None)
+    assert [node.target for node in traced.graph.nodes if node.op == "call_module"] == ["net.pool"]
+    torch.testing.assert_close(traced(*inputs), outer(*inputs))
+
+
+@every_operator
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+def test_traces_can_be_saved(example):
+    module, inputs = example.make(), example.inputs()
+    traced = torch.jit.trace(module, tuple(inputs))
+    buffer = io.BytesIO()
+    torch.jit.save(traced, buffer)
+    buffer.seek(0)
+    torch.testing.assert_close(torch.jit.load(buffer)(*inputs), module(*inputs))
+
+
+@every_operator
+def test_forward_mode(example):
+    """jvp, jacfwd's parts and the Hessian's product with a vector, each against two backward passes."""
+    module = example.make().double()
+    inputs = [a.double() if a.is_floating_point() else a for a in example.inputs()]
+    floats = [i for i, a in enumerate(inputs) if a.is_floating_point() and "boxes" not in example.others[i - 1 : i]]
+
+    def pool(*variables):
+        given = list(inputs)
+        for i, variable in zip(floats, variables, strict=True):
+            given[i] = variable
+        return module(*given)
+
+    def loss(*variables):
+        return pool(*variables).pow(3).sum()
+
+    primals = tuple(inputs[i] for i in floats)
+    tangents = tuple(torch.rand(a.shape, generator=torch.Generator().manual_seed(7), dtype=a.dtype) for a in primals)
+    expected = torch.autograd.functional.jvp(pool, primals, tangents)[1]
+    torch.testing.assert_close(torch.func.jvp(pool, primals, tangents)[1], expected)
+    with fwAD.dual_level():
+        dual = pool(*(fwAD.make_dual(a, t) for a, t in zip(primals, tangents)))
+        torch.testing.assert_close(fwAD.unpack_dual(dual).tangent, expected)
+    product = torch.autograd.functional.hvp(loss, primals, tangents)[1]
+    grad = torch.func.grad(loss, argnums=tuple(range(len(primals))))
+    torch.testing.assert_close(torch.func.jvp(grad, primals, tangents)[1], product)
+
+
+@every_operator
+def test_meta(example):
+    module, inputs = example.make(), example.inputs()
+    on_meta = module.to("meta")(*(a.to("meta") for a in inputs))
+    expected = example.make()(*inputs)
+    assert on_meta.shape == expected.shape and on_meta.dtype == expected.dtype and on_meta.is_meta

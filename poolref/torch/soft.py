@@ -104,21 +104,20 @@ def _tame(x: Tensor) -> bool:
 # Each region by itself, its own maximum subtracted: always exact.
 
 
-def _weights(cells: Tensor, there: Tensor) -> Tensor:
+def _weights(cells: Tensor) -> Tensor:
     largest = cells.detach().amax(-1, keepdim=True)
-    # Cells at +inf share the weight, and so do those of all -inf; padding has none where there is any cell.
-    shares = (cells == largest) & (there | ~there.any(-1, keepdim=True))
-    equal = torch.where(shares, 0.0, -torch.inf)
+    # Cells at +inf share the weight, and so do those of all -inf, padding among them.
+    equal = torch.where(cells == largest, 0.0, -torch.inf)
     return torch.where(largest.isinf(), equal, cells).movedim(-1, 0).softmax(0).movedim(0, -1)
 
 
 def _of_cells(cells: Tensor, there: Tensor) -> Tensor:
-    w = _weights(cells, there)
+    w = _weights(cells)
     return (w * torch.where(w == 0, 0.0, cells)).sum(-1)  # not 0 * -inf
 
 
 def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor) -> Tensor:
-    w, largest = _weights(cells, there), cells.amax(-1, keepdim=True)
+    w, largest = _weights(cells), cells.amax(-1, keepdim=True)
     # x - y as a difference of gaps: y itself is rounded, by much more than 1 where x is large.
     gaps = torch.where((w == 0) | (cells == largest), 0.0, cells - largest)  # inf - inf is no gap
     return grad * w * (1 + gaps - (w * gaps).sum(-1, keepdim=True))

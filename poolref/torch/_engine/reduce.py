@@ -174,10 +174,10 @@ def _cells_along(
         extent = d * (k - 1) + 1
         behind = (regions.output_shape(spatial)[axis] - 1) * s + extent - p - n
         return F.pad(x, [0, 0] * (-dim - 1) + [p, behind], value=fill).unfold(dim, extent, s)[..., ::d]
-    if isinstance(regions, Whole) or (isinstance(regions, Rows | Columns) and axis == isinstance(regions, Rows)):
+    if isinstance(regions, Whole | Rows | Columns) and not _is_kept(regions, axis):
         return x.unsqueeze(x.ndim + dim).movedim(dim, -1)  # the whole axis
-    if isinstance(regions, Rows | Columns) or (isinstance(regions, Running) and axis != regions.axis):
-        return x.unsqueeze(-1)  # every cell by itself
+    if _is_kept(regions, axis):
+        return x.unsqueeze(-1)
     positions = region_positions(regions, axis, spatial, x.device)
     padded = F.pad(x, [0, 0] * (-dim - 1) + [0, 1], value=fill)
     return padded.index_select(dim, positions.flatten()).unflatten(dim, positions.shape).movedim(dim, -1)
@@ -204,7 +204,14 @@ def longest_region(regions: Regions, axis: int, spatial: Sequence[int]) -> int:
         return -(-regions.size[axis] // o) + 1
     if isinstance(regions, Adaptive):
         return -(-n // o) + 1 if torch.compiler.is_compiling() else regions.longest(spatial)[axis]
-    return n
+    return 1 if _is_kept(regions, axis) else n
+
+
+def _is_kept(regions: Regions, axis: int) -> bool:
+    """Whether every cell along an axis is in a region of its own."""
+    if isinstance(regions, Running):
+        return axis != regions.axis
+    return (isinstance(regions, Rows) and axis == 0) or (isinstance(regions, Columns) and axis == 1)
 
 
 def _running_max(x: Tensor, regions: Running) -> tuple[Tensor, Tensor]:

@@ -172,8 +172,8 @@ class Window(Regions):
             sizes.append(tuple(len(range(a, min(a + d * (k - 1) + 1, n + p), d)) for a in starts))
         return tuple(sizes)
 
-    def centers(self, spatial_shape: Sequence[int]) -> tuple[range, ...]:
-        """Return, for each axis, the `range` of the cells in the windows' centres; of two in the middle the earlier.
+    def centers(self, spatial_shape: Sequence[int]) -> tuple[slice, ...]:
+        """Return, for each axis, the cells in the windows' centres as a slice; of two in the middle the earlier.
 
         Raises:
             ValueError: a centre lies outside the map.
@@ -183,7 +183,7 @@ class Window(Regions):
             first = (k - 1) // 2 * d - p
             last = first + (o - 1) * s
             check_centers(self, axis, n, first, last)
-            centers.append(range(first, last + 1, s))
+            centers.append(slice(first, last + 1, s))
         return tuple(centers)
 
     def padding_cells(self, output_index: Sequence[int], spatial_shape: Sequence[int]) -> int:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
 from poolref import catalog
 from poolref.checks import check_ndim
+
+__all__ = ["Replacement", "create_pool", "replace_pooling"]
 
 
 class Replacement(NamedTuple):
@@ -58,7 +62,8 @@ def replace_pooling(
 ) -> list[Replacement]:
     """Swap the pooling modules of `model` in place, and return what was changed.
 
-    kernel_size, stride, padding, dilation, ceil_mode, output_size and all else that both modules know is carried over.
+    kernel_size, stride, padding, dilation, ceil_mode, output_size and all else that both modules know is carried over,
+    and so are hooks; the kernel of a blur pool is its filter.  New parameters have the dtype and the device of the model.
     Nothing is changed if anything cannot be.
 
     Args:
@@ -73,14 +78,16 @@ def replace_pooling(
         TypeError: `model` is not a module, `replacements` not a dict, a key not a class of modules, a name not a str,
             or the new module lacks an argument or does not know one.
         ValueError: a name is not in the catalog, a key is not named as pooling in 1d, 2d or 3d, an old module differs
-            from its defaults in what the new one does not know (as `return_indices=True`), or `model` itself is
-            replaced.
+            from its defaults in what the new one does not know (as `return_indices=True`), `model` itself is replaced,
+            or the new module gives maps of another size, as `"blur"` does for a window of 2 cells.  Where a pair gives
+            further arguments, sizes are left to them.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a module, got {model!r}")
     if not isinstance(replacements, Mapping):
         raise TypeError(f"replacements must be a dict of classes and names, got {replacements!r}")
     classes = {old: _parsed(old, target) for old, target in replacements.items()}
+    like = next((a for a in (*model.parameters(), *model.buffers()) if a.is_floating_point()), None)
     changes: dict[nn.Module, nn.Module] = {}
     report = []
     for name, old in model.named_modules(remove_duplicate=False):
@@ -90,6 +97,8 @@ def replace_pooling(
             raise ValueError(f"model must contain the pooling to replace, but it is itself a {type(old).__name__}")
         if old not in changes:
             changes[old] = _carried_over(name, old, *classes[type(old)])
+            if like is not None:
+                changes[old].to(like.device, like.dtype)
         report.append(Replacement(name, old, changes[old]))
     for name, _, new in report:
         model.set_submodule(name, new)
@@ -113,13 +122,46 @@ def _parsed(old: type[nn.Module], target: str | tuple[str, dict]) -> tuple[type[
     return _pool_class(form + name, int(old.__name__[-2])), further
 
 
-def _carried_over(name: str, old: nn.Module, new: type[nn.Module], further: dict) -> nn.Module:
-    known = inspect.signature(new).parameters
-    carried = {}
+def _carried_over(name: str, old: nn.Module, kind: type[nn.Module], further: Mapping[str, Any]) -> nn.Module:
+    known, carried = inspect.signature(kind).parameters, {}
+    blurs = "filter_size" in known and "kernel_size" not in known  # reflects the map as far as its filter reaches
     for key, parameter in inspect.signature(type(old)).parameters.items():
         value = getattr(old, key)
-        if key in known:
-            carried[key] = value
-        elif parameter.default not in (value, inspect.Parameter.empty):
-            raise ValueError(f"{name!r}, {old}, cannot become a {new.__name__}, which does not know {key}={value!r}")
-    return new(**{**carried, **further}).train(old.training)
+        if key == "kernel_size" and blurs:
+            carried["filter_size"] = _one_for_all(value)
+        elif key in known:
+            carried[key] = _one_for_all(value) if "filter_size" in known else value
+        elif parameter.default != value and not (key == "padding" and blurs):
+            raise ValueError(f"{name!r}, {old}, cannot become a {kind.__name__}, which does not know {key}={value!r}")
+    new = kind(**{**carried, **further}).train(old.training)
+    if not further:
+        _check_sizes(name, old, new)
+    for key, value in vars(old).items():
+        if "hook" in key:  # the same dicts, so that the handles still remove what is in them
+            setattr(new, key, value)
+    return new
+
+
+def _one_for_all(value: Any) -> Any:
+    """The int that stands for all axes, if they agree."""
+    return value[0] if isinstance(value, (tuple, list)) and len(set(value)) == 1 else value
+
+
+def _check_sizes(name: str, old: nn.Module, new: nn.Module) -> None:
+    """Raise a ValueError if the two give maps of different sizes, tried on small ones that hold no numbers."""
+    ndim = int(type(old).__name__[-2])
+    old, new = (copy.deepcopy(module).to("meta") for module in (old, new))
+    for n in range(1, 40):
+        x = torch.empty(1, getattr(new, "channels", None) or 1, *[n] * ndim, device="meta")
+        sizes = []
+        for module in (old, new):
+            try:
+                y = module(x)
+            except (RuntimeError, ValueError):  # too small a map for this one
+                break
+            sizes.append(tuple((y[0] if isinstance(y, tuple) else y).shape[2:]))
+        if len(set(sizes)) == 2:
+            raise ValueError(
+                f"{name!r}, {old}, cannot become {new}: maps of size {tuple(x.shape[2:])} would become {sizes[1]} "
+                f"instead of {sizes[0]}"
+            )

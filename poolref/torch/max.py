@@ -372,7 +372,8 @@ class _MaxPool(WindowPool, reducer=max_pool):
         self.return_indices = check_flag("return_indices", return_indices)
 
     def forward(self, input: Tensor) -> Tensor:
-        if self.return_indices or not self.is_plain(input) or _is_swept(input, self.ndim):
+        compiling = torch.compiler.is_compiling()  # max_pool1d would then fix the map's size
+        if self.return_indices or compiling or not self.is_plain(input) or _is_swept(input, self.ndim):
             return super().forward(input)
         pool = (torch.max_pool1d, torch.max_pool2d, torch.max_pool3d)[self.ndim - 1]
         return pool(input, self.kernel_size, self.stride, self.padding, 1, self.ceil_mode)

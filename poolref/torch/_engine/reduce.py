@@ -46,8 +46,19 @@ def region_max(x: Tensor, regions: Regions) -> tuple[Tensor, Tensor]:
         return window_max(x, regions, return_indices=True)
     if isinstance(regions, Box) or not x.is_floating_point():
         return _max_of_cells(x, regions)
+    if isinstance(regions, Rows | Columns) and torch.compiler.is_compiling():  # the other would fix the map's size
+        return _line_max(x, regions)
     n, size = regions.ndim, regions.output_shape(_spatial(x, regions))
     return _on_maps(lambda maps: ADAPTIVE_MAX_POOL[n - 1](maps, size, True), x, n)
+
+
+def _line_max(x: Tensor, regions: Rows | Columns) -> tuple[Tensor, Tensor]:
+    height, width = x.shape[-2:]
+    if isinstance(regions, Rows):
+        values, column = x.max(-1, keepdim=True)
+        return values, column + width * torch.arange(height, device=x.device).unsqueeze(-1)
+    values, row = x.max(-2, keepdim=True)
+    return values, row * width + torch.arange(width, device=x.device)
 
 
 def region_sum(x: Tensor, regions: Regions) -> Tensor:
@@ -84,6 +95,10 @@ def window_max(x: Tensor, window: Window, return_indices: bool = False) -> Tenso
     if has_empty or not x.is_floating_point():
         values, indices = _max_of_cells(x, w)
         return (values, indices) if return_indices else values
+    if n == 1 and torch.compiler.is_compiling():  # max_pool1d would fix the map's size
+        axes = ((1, *w.kernel_size), (1, *w.stride), (0, *w.padding), (1, *w.dilation))
+        result = window_max(x.unsqueeze(-2), Window(*axes, ceil_mode=w.ceil_mode), return_indices)
+        return tuple(r.squeeze(-2) for r in result) if isinstance(result, tuple) else result.squeeze(-2)
     arguments = w.kernel_size, w.stride, w.padding, w.dilation, w.ceil_mode, return_indices
     return _on_maps(lambda maps: MAX_POOL[n - 1](maps, *arguments), x, n)
 

@@ -8,9 +8,12 @@ import torch.autograd.forward_ad as fwAD
 from every_operator import EXAMPLES, Call
 from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
+import poolref.torch
 from poolref import catalog
+from poolref.torch._engine.custom_op import OPS
 
 every_operator = pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 
@@ -44,6 +47,7 @@ def test_compile(example, mode):
     torch._dynamo.reset()
     module, counter = example.make(), CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(module, fullgraph=True, dynamic=True, backend=counter)
+    graphs = []
     for larger in (False, True):
         inputs = example.inputs(larger)
         if mode == "grad":
@@ -51,7 +55,8 @@ def test_compile(example, mode):
         else:
             with MODES[mode]():
                 torch.testing.assert_close(compiled(*inputs), module(*inputs))
-    assert counter.frame_count == 1
+        graphs.append(counter.frame_count)
+    assert graphs[1] == graphs[0] > 0
 
 
 class Net(nn.Module):
@@ -175,3 +180,47 @@ def test_meta(example):
     on_meta = module.to("meta")(*(a.to("meta") for a in inputs))
     expected = example.make()(*inputs)
     assert on_meta.shape == expected.shape and on_meta.dtype == expected.dtype and on_meta.is_meta
+
+
+class Recorder(TorchDispatchMode):
+    """Collects the calls of our operators."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func.namespace == "poolref":
+            self.calls.setdefault(func, [])
+            self.calls[func].append(args)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture(scope="module")
+def calls_of_operators():
+    """Arguments of every operator that the CPU runs, forwards and backwards, as the modules give them."""
+    with Recorder() as recorder:
+        for example in EXAMPLES:
+            leaves = [a.requires_grad_(a.is_floating_point()) for a in example.inputs()]
+            module = example.make()
+            module(*leaves).square().sum().backward()
+        torch.no_grad()(poolref.torch.MaxPool2d(2))(torch.rand(2, 4, 96, 96))
+    return recorder.calls
+
+
+ON_GPUS = {"max_windows", "max_recomputing", "scan_max", "average_windows", "corner_maps", "center_maps", "strip_maps"}
+ON_GPUS |= {"blur_maps", "max_blur_maps", "align_boxes"}  # tests/interpreter checks these
+
+
+@pytest.mark.parametrize("op", [op for op in OPS if op.forward.op.name()[9:] not in ON_GPUS], ids=lambda op: op.forward.op.name())
+def test_opcheck(op, calls_of_operators):
+    """What torch itself asks of an operator: schema, gradient, shapes without numbers, compilation."""
+    for defined in (op.forward, op.backward):
+        if defined.op not in calls_of_operators:
+            assert defined is op.backward and op.forward.op.name() == "poolref::swept_max"
+            continue
+        for arguments in calls_of_operators[defined.op][:1]:
+            given = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in arguments]
+            torch.library.opcheck(defined.op, tuple(given))
+            given = [a.requires_grad_(a.is_floating_point()) if isinstance(a, torch.Tensor) else a for a in given]
+            torch.library.opcheck(defined.op, tuple(given))

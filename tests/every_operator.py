@@ -16,7 +16,11 @@ import poolref.torch
 from poolref import catalog
 from poolref.torch import functional
 
-MAPS = {1: (9,), 2: (9, 8), 3: (5, 6, 7)}  # sizes that differ, also from batch and channels: compilers take equal ones for one
+MAPS = {
+    1: (9,),
+    2: (9, 8),
+    3: (5, 6, 7),
+}  # sizes that differ, also from batch and channels: compilers take equal ones for one
 LARGER = {1: (12,), 2: (12, 10), 3: (7, 9, 8)}
 
 
@@ -78,11 +82,13 @@ def _forms(row: catalog.Operator) -> list[Example]:
 
 
 OTHERS: dict[str, Callable[[], list[Example]]] = {
-    "corner": lambda: [Example("CornerPool", "corner", poolref.torch.CornerPool, 2, ("map",))]
-    + [
-        Example(name, "corner", getattr(poolref.torch, name), 2)
-        for name in ("TopPool", "BottomPool", "LeftPool", "RightPool")
-    ],
+    "corner": lambda: (
+        [Example("CornerPool", "corner", poolref.torch.CornerPool, 2, ("map",))]
+        + [
+            Example(name, "corner", getattr(poolref.torch, name), 2)
+            for name in ("TopPool", "BottomPool", "LeftPool", "RightPool")
+        ]
+    ),
     "center": lambda: [
         Example("CenterPool2d", "center", poolref.torch.CenterPool2d, 2),
         Example("CenterPool2d-two", "center", poolref.torch.CenterPool2d, 2, ("map",)),
@@ -92,18 +98,14 @@ OTHERS: dict[str, Callable[[], list[Example]]] = {
     "stochastic": lambda: [
         Example("StochasticPool2d", "stochastic", lambda: poolref.torch.StochasticPool2d(3, 2, 1).eval(), 2)
     ],
-    "expected": lambda: [
-        Example("expected_pool2d", "expected", lambda: Call(functional.expected_pool2d, 3, 2, 1), 2)
-    ],
+    "expected": lambda: [Example("expected_pool2d", "expected", lambda: Call(functional.expected_pool2d, 3, 2, 1), 2)],
     "blur": lambda: [
         Example("BlurPool1d", "blur", lambda: poolref.torch.BlurPool1d(4, 2), 1),
         Example("BlurPool2d", "blur", lambda: poolref.torch.BlurPool2d(3, 2), 2),
     ],
     "max_blur": lambda: [Example("MaxBlurPool2d", "max_blur", lambda: poolref.torch.MaxBlurPool2d(3, 3, 2, 1), 2)],
     "subsample": lambda: [Example("Subsample2d", "subsample", lambda: poolref.torch.Subsample2d(3, 2), 2)],
-    "max_unpool": lambda: [
-        Example("MaxUnpool2d", "max_unpool", lambda: poolref.torch.MaxUnpool2d(2), 2, ("indices",))
-    ],
+    "max_unpool": lambda: [Example("MaxUnpool2d", "max_unpool", lambda: poolref.torch.MaxUnpool2d(2), 2, ("indices",))],
     "hopfield_retrieve": lambda: [
         Example(
             "hopfield_retrieve",

@@ -9,7 +9,7 @@ import sys
 
 import torch
 import torch.distributed as dist
-from every_operator import EXAMPLES, Call
+from every_operator import EXAMPLES
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard

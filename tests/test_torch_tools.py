@@ -212,7 +212,9 @@ ON_GPUS = {"max_windows", "max_recomputing", "scan_max", "average_windows", "cor
 ON_GPUS |= {"blur_maps", "max_blur_maps", "align_boxes"}  # tests/interpreter checks these
 
 
-@pytest.mark.parametrize("op", [op for op in OPS if op.forward.op.name()[9:] not in ON_GPUS], ids=lambda op: op.forward.op.name())
+@pytest.mark.parametrize(
+    "op", [op for op in OPS if op.forward.op.name()[9:] not in ON_GPUS], ids=lambda op: op.forward.op.name()
+)
 def test_opcheck(op, calls_of_operators):
     """What torch itself asks of an operator: schema, gradient, shapes without numbers, compilation."""
     for defined in (op.forward, op.backward):

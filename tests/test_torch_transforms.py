@@ -8,6 +8,7 @@ from torch.func import grad, jacrev, jvp, vjp, vmap
 
 import poolref.torch
 from poolref.regions import Adaptive, Pyramid, Rows, Running, Whole, Window
+from poolref.torch._engine.custom_op import packed
 from poolref.torch.functional import (
     avg_pool,
     gem_pool,
@@ -19,7 +20,6 @@ from poolref.torch.functional import (
     soft_pool,
     sum_pool,
 )
-from poolref.torch._engine.custom_op import packed
 
 REDUCERS = {
     "max": max_pool,

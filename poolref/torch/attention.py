@@ -67,12 +67,14 @@ class PMA(PoolModule):
 
     def __init__(self, channels: int, heads: int = 4, seeds: int = 1, layer_norm: bool = False):
         super().__init__()
-        self.seeds = check_int("seeds", seeds, 1)
-        self.attention = HopfieldPool(channels, heads, seeds)
+        self.seeds: int = check_int("seeds", seeds, 1)
+        self.attention: HopfieldPool = HopfieldPool(channels, heads, seeds)
         nn.init.xavier_uniform_(self.attention.query)
-        self.before, self.after = nn.Linear(channels, channels), nn.Linear(channels, channels)
+        self.before: nn.Linear = nn.Linear(channels, channels)
+        self.after: nn.Linear = nn.Linear(channels, channels)
         norms = [nn.LayerNorm(channels) if check_flag("layer_norm", layer_norm) else nn.Identity() for _ in range(2)]
-        self.norm1, self.norm2 = norms
+        self.norm1: nn.Module = norms[0]
+        self.norm2: nn.Module = norms[1]
 
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Pool the set `input`; `mask`, (N, cells) or (cells,), is True where a cell takes part."""
@@ -107,15 +109,18 @@ class AttentionPool2d(PoolModule):
 
     def __init__(self, size: int | tuple[int, int], channels: int, heads: int = 4, outputs: int | None = None):
         super().__init__()
-        self.size = check_size("size", size, ndim=2)
-        self.channels, self.heads = check_int("channels", channels, 1), check_int("heads", heads, 1)
+        self.size: tuple[int, ...] = check_size("size", size, ndim=2)
+        self.channels: int = check_int("channels", channels, 1)
+        self.heads: int = check_int("heads", heads, 1)
         if channels % heads:
             raise ValueError(f"channels must be a multiple of heads={heads}, got {channels}")
-        self.outputs = channels if outputs is None else check_int("outputs", outputs, 1)
-        self.mean_position = nn.Parameter(torch.randn(channels) / sqrt(channels))
-        self.positions = nn.Parameter(torch.randn(channels, *self.size) / sqrt(channels))
-        self.to_query, self.to_key, self.to_value = (nn.Linear(channels, channels) for _ in range(3))
-        self.to_output = nn.Linear(channels, self.outputs)
+        self.outputs: int = channels if outputs is None else check_int("outputs", outputs, 1)
+        self.mean_position: nn.Parameter = nn.Parameter(torch.randn(channels) / sqrt(channels))
+        self.positions: nn.Parameter = nn.Parameter(torch.randn(channels, *self.size) / sqrt(channels))
+        self.to_query: nn.Linear = nn.Linear(channels, channels)
+        self.to_key: nn.Linear = nn.Linear(channels, channels)
+        self.to_value: nn.Linear = nn.Linear(channels, channels)
+        self.to_output: nn.Linear = nn.Linear(channels, self.outputs)
 
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Pool `input`, (N, C, H, W) or (C, H, W); `mask`, (N, H, W) or (H, W), is True where a cell takes part.

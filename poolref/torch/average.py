@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -19,12 +20,12 @@ from poolref.torch._engine.forms import (
     GlobalPool,
     Ints,
     WindowPool,
-    adaptive_functions,
-    functions,
-    global_functions,
+    adaptive_function,
+    function,
+    global_function,
     squeezed,
     window,
-    window_functions,
+    window_function,
 )
 from poolref.torch._engine.overridable import overridable
 from poolref.torch._engine.reduce import (
@@ -188,7 +189,7 @@ def _exact(x: Tensor, regions: Regions, padded: bool, divisor: int | None) -> Te
     return _means(x, regions, padded, divisor)
 
 
-average_windows = CustomOp(
+average_windows: Final = CustomOp(
     "average_windows(Tensor x, SymInt[] regions, bool padded, int? divisor) -> Tensor y",
     "average_windows_backward(Tensor grad, SymInt[] regions, SymInt[] spatial, bool channels_last, bool padded,"
     " int? divisor) -> Tensor x",
@@ -249,13 +250,25 @@ def _adaptive_avg_pool(ndim: int, input: Tensor, output_size: Bins) -> Tensor:
     return avg_pool(input, Adaptive(output_size, ndim=ndim))
 
 
-avg_pool1d, avg_pool2d, avg_pool3d = functions("avg_pool", _window_avg_pool)
-adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = functions("adaptive_avg_pool", _adaptive_avg_pool)
-global_avg_pool1d, global_avg_pool2d, global_avg_pool3d = global_functions(avg_pool)
+avg_pool1d: Final = function("avg_pool", _window_avg_pool, 1)
+avg_pool2d: Final = function("avg_pool", _window_avg_pool, 2)
+avg_pool3d: Final = function("avg_pool", _window_avg_pool, 3)
+adaptive_avg_pool1d: Final = function("adaptive_avg_pool", _adaptive_avg_pool, 1)
+adaptive_avg_pool2d: Final = function("adaptive_avg_pool", _adaptive_avg_pool, 2)
+adaptive_avg_pool3d: Final = function("adaptive_avg_pool", _adaptive_avg_pool, 3)
+global_avg_pool1d: Final = global_function(avg_pool, 1)
+global_avg_pool2d: Final = global_function(avg_pool, 2)
+global_avg_pool3d: Final = global_function(avg_pool, 3)
 
-sum_pool1d, sum_pool2d, sum_pool3d = window_functions(sum_pool)
-adaptive_sum_pool1d, adaptive_sum_pool2d, adaptive_sum_pool3d = adaptive_functions(sum_pool)
-global_sum_pool1d, global_sum_pool2d, global_sum_pool3d = global_functions(sum_pool)
+sum_pool1d: Final = window_function(sum_pool, 1)
+sum_pool2d: Final = window_function(sum_pool, 2)
+sum_pool3d: Final = window_function(sum_pool, 3)
+adaptive_sum_pool1d: Final = adaptive_function(sum_pool, 1)
+adaptive_sum_pool2d: Final = adaptive_function(sum_pool, 2)
+adaptive_sum_pool3d: Final = adaptive_function(sum_pool, 3)
+global_sum_pool1d: Final = global_function(sum_pool, 1)
+global_sum_pool2d: Final = global_function(sum_pool, 2)
+global_sum_pool3d: Final = global_function(sum_pool, 3)
 
 
 class _AvgPool(WindowPool, reducer=avg_pool):
@@ -275,7 +288,7 @@ class _AvgPool(WindowPool, reducer=avg_pool):
     Formula and source: see `avg_pool`.
     """
 
-    options = ("count_include_pad", "divisor_override")
+    options: ClassVar[tuple[str, ...]] = ("count_include_pad", "divisor_override")
 
     def __init__(
         self,
@@ -287,14 +300,18 @@ class _AvgPool(WindowPool, reducer=avg_pool):
         divisor_override: int | None = None,
     ):
         super().__init__(kernel_size, stride, padding, ceil_mode=ceil_mode)
-        self.count_include_pad = check_flag("count_include_pad", count_include_pad)
+        self.count_include_pad: bool = check_flag("count_include_pad", count_include_pad)
         self.divisor_override = divisor_override
         if divisor_override is not None:
             check_int("divisor_override", divisor_override, 1)
 
     def forward(self, input: Tensor) -> Tensor:
         divisor = () if self.divisor_override is None else (self.divisor_override,)
-        if not self.is_plain(input) or not torch_averages(self.regions, input.shape[-self.ndim :]) or (divisor and self.ndim == 1):
+        if (
+            not self.is_plain(input)
+            or not torch_averages(self.regions, input.shape[-self.ndim :])
+            or (divisor and self.ndim == 1)
+        ):
             return super().forward(input)
         arguments = self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
         return AVG_POOL[self.ndim - 1](input, *arguments, *divisor)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import comb
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from poolref.torch._engine.checks import check_floats, widen
 from poolref.torch._engine.cpu_windows import empty_like
 from poolref.torch._engine.custom_op import CustomOp
 from poolref.torch._engine.dispatch import from_triton, runs_kernels
-from poolref.torch._engine.forms import functions
+from poolref.torch._engine.forms import function
 from poolref.torch._engine.overridable import PoolModule, overridable
 from poolref.torch._engine.reduce import region_max
 from poolref.torch.max import max_pool
@@ -120,7 +120,7 @@ def _all(count: int) -> list[slice]:
 
 _blur_backward = from_triton("blur", "blur_pool_backward")
 
-blur_maps = CustomOp(
+blur_maps: Final = CustomOp(
     "blur_maps(Tensor x, int filter_size, int stride, int ndim) -> Tensor y",
     "blur_maps_backward(Tensor grad, int filter_size, int stride, int ndim, SymInt[] spatial) -> Tensor x",
     from_triton("blur", "blur_pool"),
@@ -130,7 +130,7 @@ blur_maps = CustomOp(
     linear=lambda x, filter_size, stride, ndim, spatial: blur_maps(x, filter_size, stride, ndim),
 )
 
-max_blur_maps = CustomOp(
+max_blur_maps: Final = CustomOp(
     "max_blur_maps(Tensor x, int kernel_size, int filter_size, int stride, int padding, int ndim) -> Tensor y",
     "max_blur_maps_backward(Tensor grad, Tensor x, int kernel_size, int filter_size, int stride, int padding,"
     " int ndim) -> Tensor x",
@@ -165,7 +165,8 @@ def _blur_pool(ndim: int, input: Tensor, filter_size: int = 3, stride: int = 2) 
     return blur_pool(input, filter_size, stride, ndim)
 
 
-blur_pool1d, blur_pool2d, _ = functions("blur_pool", _blur_pool)
+blur_pool1d: Final = function("blur_pool", _blur_pool, 1)
+blur_pool2d: Final = function("blur_pool", _blur_pool, 2)
 
 
 class _BlurPool(PoolModule):
@@ -186,7 +187,8 @@ class _BlurPool(PoolModule):
     def __init__(self, filter_size: int = 3, stride: int = 2):
         super().__init__()
         _check(filter_size, stride)
-        self.filter_size, self.stride = filter_size, stride
+        self.filter_size: int = filter_size
+        self.stride: int = stride
 
     def forward(self, input: Tensor) -> Tensor:
         """Smooth and thin out `input`."""
@@ -198,12 +200,12 @@ class _BlurPool(PoolModule):
 
 class BlurPool1d(_BlurPool):
     __doc__ = _BlurPool.__doc__
-    ndim = 1
+    ndim: ClassVar[int] = 1
 
 
 class BlurPool2d(_BlurPool):
     __doc__ = _BlurPool.__doc__
-    ndim = 2
+    ndim: ClassVar[int] = 2
 
 
 class MaxBlurPool2d(BlurPool2d):
@@ -224,7 +226,8 @@ class MaxBlurPool2d(BlurPool2d):
     def __init__(self, kernel_size: int = 2, filter_size: int = 3, stride: int = 2, padding: int = 0):
         super().__init__(filter_size, stride)
         Window(kernel_size, 1, padding)  # raises for wrong arguments
-        self.kernel_size, self.padding = kernel_size, padding
+        self.kernel_size: int = kernel_size
+        self.padding: int = padding
 
     def forward(self, input: Tensor) -> Tensor:
         """Take maxima, smooth and thin out `input`."""

@@ -6,6 +6,8 @@ this name to taking the cell in the middle of a window; that is `subsample`.)
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import Tensor
 
@@ -70,7 +72,7 @@ def _fake(a: Tensor, b: Tensor, training: bool) -> tuple[Tensor, ...]:
 
 
 # On a GPU this is one step, which keeps the cell that each row's and each column's maximum came from.
-_center_maps = CustomOp(
+_center_maps: Final = CustomOp(
     "center_maps(Tensor a, Tensor b, bool training) -> (Tensor y, Tensor of_rows, Tensor of_columns)",
     "center_maps_backward(Tensor grad, Tensor of_rows, Tensor of_columns) -> (Tensor a, Tensor b)",
     _run,

@@ -5,7 +5,7 @@ The four running maxima it is built of are `max_pool(input, Running(direction))`
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from torch import Tensor, nn
 
@@ -71,7 +71,7 @@ def _exact(a: Tensor, b: Tensor, corner: str) -> Tensor:
 
 
 # On a GPU both scans are one step.
-_corner_maps = CustomOp(
+_corner_maps: Final = CustomOp(
     "corner_maps(Tensor a, Tensor b, str corner) -> Tensor y",
     "corner_maps_backward(Tensor grad, Tensor a, Tensor b, str corner) -> (Tensor a, Tensor b)",
     from_triton("corner", "corner_pool"),
@@ -100,7 +100,7 @@ class TopPool(_RunningMax):
     Source: law2018.
     """
 
-    direction = "up"
+    direction: ClassVar[str] = "up"
 
 
 class BottomPool(_RunningMax):
@@ -114,7 +114,7 @@ class BottomPool(_RunningMax):
     Source: law2018.
     """
 
-    direction = "down"
+    direction: ClassVar[str] = "down"
 
 
 class LeftPool(_RunningMax):
@@ -128,7 +128,7 @@ class LeftPool(_RunningMax):
     Source: law2018.
     """
 
-    direction = "left"
+    direction: ClassVar[str] = "left"
 
 
 class RightPool(_RunningMax):
@@ -142,7 +142,7 @@ class RightPool(_RunningMax):
     Source: law2018.
     """
 
-    direction = "right"
+    direction: ClassVar[str] = "right"
 
 
 class CornerPool(PoolModule):
@@ -159,7 +159,7 @@ class CornerPool(PoolModule):
 
     def __init__(self, corner: str = "top_left"):
         super().__init__()
-        self.corner = check_choice("corner", corner, CORNERS)
+        self.corner: str = check_choice("corner", corner, CORNERS)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Scan the columns of `a` and the rows of `b`."""
@@ -191,7 +191,7 @@ class CornerBlock(TwoBranchBlock):
 
     def __init__(self, channels: int, hidden: int = 128, corner: str = "top_left"):
         super().__init__(channels, hidden)
-        self.corner = check_choice("corner", corner, CORNERS)
+        self.corner: str = check_choice("corner", corner, CORNERS)
 
     def pool(self, a: Tensor, b: Tensor) -> Tensor:
         return corner_pool(a, b, self.corner)
@@ -220,10 +220,10 @@ class CascadeCornerBlock(CornerBlock):
 
     def __init__(self, channels: int, hidden: int = 128, corner: str = "top_left"):
         super().__init__(channels, hidden, corner)
-        self.look1 = convolution(channels, hidden)
-        self.look2 = convolution(channels, hidden)
-        self.joined1 = nn.Conv2d(hidden, hidden, 3, padding=1, bias=False)
-        self.joined2 = nn.Conv2d(hidden, hidden, 3, padding=1, bias=False)
+        self.look1: nn.Sequential = convolution(channels, hidden)
+        self.look2: nn.Sequential = convolution(channels, hidden)
+        self.joined1: nn.Conv2d = nn.Conv2d(hidden, hidden, 3, padding=1, bias=False)
+        self.joined2: nn.Conv2d = nn.Conv2d(hidden, hidden, 3, padding=1, bias=False)
 
     def branches(self, x: Tensor) -> tuple[Tensor, Tensor]:
         vertical, horizontal = (Running(direction) for direction in CORNERS[self.corner])

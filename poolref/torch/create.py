@@ -58,7 +58,7 @@ def _pool_class(name: str, ndim: int) -> type[nn.Module]:
 
 
 def replace_pooling(
-    model: nn.Module, replacements: Mapping[type[nn.Module], str | tuple[str, dict]]
+    model: nn.Module, replacements: Mapping[type[nn.Module], str | tuple[str, dict[str, Any]]]
 ) -> list[Replacement]:
     """Swap the pooling modules of `model` in place, and return what was changed.
 
@@ -105,7 +105,7 @@ def replace_pooling(
     return report
 
 
-def _parsed(old: type[nn.Module], target: str | tuple[str, dict]) -> tuple[type[nn.Module], dict]:
+def _parsed(old: type[nn.Module], target: str | tuple[str, dict[str, Any]]) -> tuple[type[nn.Module], Mapping[str, Any]]:
     if not (isinstance(old, type) and issubclass(old, nn.Module)):
         raise TypeError(f"the keys of replacements must be classes of modules, such as nn.MaxPool2d, got {old!r}")
     if "Pool" not in old.__name__ or old.__name__[-2:] not in ("1d", "2d", "3d"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Final
+
 import torch
 from torch import Tensor
 
@@ -17,10 +19,10 @@ from poolref.torch._engine.forms import (
     Ints,
     LearnedPool,
     WindowPool,
-    adaptive_functions,
-    functions,
+    adaptive_function,
+    function,
     squeezed,
-    window_functions,
+    window_function,
 )
 from poolref.torch._engine.overridable import overridable
 from poolref.torch._engine.pool_op import SharedSums, pool_op, sums_are_safe
@@ -157,7 +159,9 @@ _gem_pool = pool_op(
 )
 
 
-def _global_gem_pool(ndim: int, input: Tensor, p: float | Tensor = 3, eps: float = 1e-6, keepdim: bool = True) -> Tensor:
+def _global_gem_pool(
+    ndim: int, input: Tensor, p: float | Tensor = 3, eps: float = 1e-6, keepdim: bool = True
+) -> Tensor:
     """The generalized mean over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
 
     Args:
@@ -175,9 +179,15 @@ def _global_gem_pool(ndim: int, input: Tensor, p: float | Tensor = 3, eps: float
     return squeezed(gem_pool(input, Whole(ndim), p, eps), ndim, keepdim)
 
 
-gem_pool1d, gem_pool2d, gem_pool3d = window_functions(gem_pool)
-adaptive_gem_pool1d, adaptive_gem_pool2d, adaptive_gem_pool3d = adaptive_functions(gem_pool)
-global_gem_pool1d, global_gem_pool2d, global_gem_pool3d = functions("global_gem_pool", _global_gem_pool)
+gem_pool1d: Final = window_function(gem_pool, 1)
+gem_pool2d: Final = window_function(gem_pool, 2)
+gem_pool3d: Final = window_function(gem_pool, 3)
+adaptive_gem_pool1d: Final = adaptive_function(gem_pool, 1)
+adaptive_gem_pool2d: Final = adaptive_function(gem_pool, 2)
+adaptive_gem_pool3d: Final = adaptive_function(gem_pool, 3)
+global_gem_pool1d: Final = function("global_gem_pool", _global_gem_pool, 1)
+global_gem_pool2d: Final = function("global_gem_pool", _global_gem_pool, 2)
+global_gem_pool3d: Final = function("global_gem_pool", _global_gem_pool, 3)
 
 _OWN = f"""
     p: the exponent, a finite number above 0; where it starts, if it is learned.  Default 3.
@@ -185,8 +195,11 @@ _OWN = f"""
 
 
 class _GeMPool(LearnedPool, reducer=gem_pool, own=_OWN):
-    number_name = "p"
-    options = ("number", "eps",)
+    number_name: ClassVar[str] = "p"
+    options: ClassVar[tuple[str, ...]] = (
+        "number",
+        "eps",
+    )
 
 
 class _WindowGeMPool(_GeMPool, WindowPool):
@@ -205,7 +218,7 @@ class _WindowGeMPool(_GeMPool, WindowPool):
         channels: int | None = None,
     ):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.eps = check_positive("eps", eps)
+        self.eps: float = check_positive("eps", eps)
         self.set_number(check_positive("p", p), learnable, channels)
 
 
@@ -221,7 +234,7 @@ class _AdaptiveGeMPool(_GeMPool, AdaptivePool):
         channels: int | None = None,
     ):
         super().__init__(output_size)
-        self.eps = check_positive("eps", eps)
+        self.eps: float = check_positive("eps", eps)
         self.set_number(check_positive("p", p), learnable, channels)
 
 
@@ -237,7 +250,7 @@ class _GlobalGeMPool(_GeMPool, GlobalPool):
         channels: int | None = None,
     ):
         super().__init__(keepdim)
-        self.eps = check_positive("eps", eps)
+        self.eps: float = check_positive("eps", eps)
         self.set_number(check_positive("p", p), learnable, channels)
 
 

@@ -226,18 +226,22 @@ class HopfieldPool(PoolModule):
         project: bool = True,
     ):
         super().__init__()
-        self.channels, self.heads = check_int("channels", channels, 1), check_int("heads", heads, 1)
+        self.channels: int = check_int("channels", channels, 1)
+        self.heads: int = check_int("heads", heads, 1)
         if channels % heads:
             raise ValueError(f"channels must be a multiple of heads={heads}, got {channels}")
-        self.queries = check_int("queries", queries, 1)
-        self.beta = 1 / sqrt(channels // heads) if beta is None else check_positive("beta", beta)
-        self.steps = steps if steps is None else check_int("steps", steps, 1)
-        self.max_steps = check_int("max_steps", max_steps, 1)
-        self.tolerance = check_positive("tolerance", tolerance)
-        self.project = check_flag("project", project)
-        self.query = nn.Parameter(0.02 * torch.randn(queries, channels))
+        self.queries: int = check_int("queries", queries, 1)
+        self.beta: float = 1 / sqrt(channels // heads) if beta is None else check_positive("beta", beta)
+        self.steps: int | None = steps if steps is None else check_int("steps", steps, 1)
+        self.max_steps: int = check_int("max_steps", max_steps, 1)
+        self.tolerance: float = check_positive("tolerance", tolerance)
+        self.project: bool = check_flag("project", project)
+        self.query: nn.Parameter = nn.Parameter(0.02 * torch.randn(queries, channels))
         layers = [nn.Linear(channels, channels) if project else nn.Identity() for _ in range(4)]
-        self.to_query, self.to_key, self.to_value, self.to_answer = layers
+        self.to_query: nn.Module = layers[0]
+        self.to_key: nn.Module = layers[1]
+        self.to_value: nn.Module = layers[2]
+        self.to_answer: nn.Module = layers[3]
 
     def forward(self, input: Tensor, mask: Tensor | None = None) -> Tensor:
         """Ask the memory of `input`; `mask`, (N, cells) or (cells,), is True where a cell takes part."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Final
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from poolref.checks import check_norm_type
 from poolref.regions import Adaptive, Pyramid, Regions, Whole
 from poolref.torch._engine.checks import check_floats
 from poolref.torch._engine.cpu_windows import Sweep
-from poolref.torch._engine.forms import AdaptivePool, Bins, GlobalPool, Ints, WindowPool, functions, squeezed, window
+from poolref.torch._engine.forms import AdaptivePool, Bins, GlobalPool, Ints, WindowPool, function, squeezed, window
 from poolref.torch._engine.overridable import overridable
 from poolref.torch._engine.pool_op import SharedSums, pool_op, sums_are_safe
 from poolref.torch._engine.reduce import by_level, region_max
@@ -208,9 +210,15 @@ def _global_lp_pool(ndim: int, input: Tensor, norm_type: float, keepdim: bool = 
     return squeezed(lp_pool(input, Whole(ndim), check_norm_type("norm_type", norm_type)), ndim, keepdim)
 
 
-lp_pool1d, lp_pool2d, lp_pool3d = functions("lp_pool", _window_lp_pool)
-adaptive_lp_pool1d, adaptive_lp_pool2d, adaptive_lp_pool3d = functions("adaptive_lp_pool", _adaptive_lp_pool)
-global_lp_pool1d, global_lp_pool2d, global_lp_pool3d = functions("global_lp_pool", _global_lp_pool)
+lp_pool1d: Final = function("lp_pool", _window_lp_pool, 1)
+lp_pool2d: Final = function("lp_pool", _window_lp_pool, 2)
+lp_pool3d: Final = function("lp_pool", _window_lp_pool, 3)
+adaptive_lp_pool1d: Final = function("adaptive_lp_pool", _adaptive_lp_pool, 1)
+adaptive_lp_pool2d: Final = function("adaptive_lp_pool", _adaptive_lp_pool, 2)
+adaptive_lp_pool3d: Final = function("adaptive_lp_pool", _adaptive_lp_pool, 3)
+global_lp_pool1d: Final = function("global_lp_pool", _global_lp_pool, 1)
+global_lp_pool2d: Final = function("global_lp_pool", _global_lp_pool, 2)
+global_lp_pool3d: Final = function("global_lp_pool", _global_lp_pool, 3)
 
 
 class _LPPool(WindowPool, reducer=lp_pool):
@@ -230,7 +238,7 @@ class _LPPool(WindowPool, reducer=lp_pool):
     Formula and source: see `lp_pool`.
     """
 
-    options = ("norm_type",)
+    options: ClassVar[tuple[str, ...]] = ("norm_type",)
 
     def __init__(
         self,
@@ -242,7 +250,7 @@ class _LPPool(WindowPool, reducer=lp_pool):
         dilation: Ints = 1,
     ):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.norm_type = check_norm_type("norm_type", norm_type)
+        self.norm_type: float = check_norm_type("norm_type", norm_type)
 
 
 class _AdaptiveLPPool(AdaptivePool, reducer=lp_pool):
@@ -258,11 +266,11 @@ class _AdaptiveLPPool(AdaptivePool, reducer=lp_pool):
     Formula and source: see `lp_pool`.
     """
 
-    options = ("norm_type",)
+    options: ClassVar[tuple[str, ...]] = ("norm_type",)
 
     def __init__(self, norm_type: float, output_size: Bins):
         super().__init__(output_size)
-        self.norm_type = check_norm_type("norm_type", norm_type)
+        self.norm_type: float = check_norm_type("norm_type", norm_type)
 
 
 class _GlobalLPPool(GlobalPool, reducer=lp_pool):
@@ -279,11 +287,11 @@ class _GlobalLPPool(GlobalPool, reducer=lp_pool):
     Formula and source: see `lp_pool`.
     """
 
-    options = ("norm_type",)
+    options: ClassVar[tuple[str, ...]] = ("norm_type",)
 
     def __init__(self, norm_type: float, keepdim: bool = True):
         super().__init__(keepdim)
-        self.norm_type = check_norm_type("norm_type", norm_type)
+        self.norm_type: float = check_norm_type("norm_type", norm_type)
 
 
 class LPPool1d(_LPPool, ndim=1):

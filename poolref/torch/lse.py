@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Final
+
 import torch
 from torch import Tensor
 
@@ -17,10 +19,10 @@ from poolref.torch._engine.forms import (
     Ints,
     LearnedPool,
     WindowPool,
-    adaptive_functions,
-    functions,
+    adaptive_function,
+    function,
     squeezed,
-    window_functions,
+    window_function,
 )
 from poolref.torch._engine.overridable import overridable
 from poolref.torch._engine.pool_op import SharedSums, pool_op, sums_are_safe
@@ -170,17 +172,23 @@ def _global_lse_pool(ndim: int, input: Tensor, r: float | Tensor = 10, keepdim: 
     return squeezed(lse_pool(input, Whole(ndim), r), ndim, keepdim)
 
 
-lse_pool1d, lse_pool2d, lse_pool3d = window_functions(lse_pool)
-adaptive_lse_pool1d, adaptive_lse_pool2d, adaptive_lse_pool3d = adaptive_functions(lse_pool)
-global_lse_pool1d, global_lse_pool2d, global_lse_pool3d = functions("global_lse_pool", _global_lse_pool)
+lse_pool1d: Final = window_function(lse_pool, 1)
+lse_pool2d: Final = window_function(lse_pool, 2)
+lse_pool3d: Final = window_function(lse_pool, 3)
+adaptive_lse_pool1d: Final = adaptive_function(lse_pool, 1)
+adaptive_lse_pool2d: Final = adaptive_function(lse_pool, 2)
+adaptive_lse_pool3d: Final = adaptive_function(lse_pool, 3)
+global_lse_pool1d: Final = function("global_lse_pool", _global_lse_pool, 1)
+global_lse_pool2d: Final = function("global_lse_pool", _global_lse_pool, 2)
+global_lse_pool3d: Final = function("global_lse_pool", _global_lse_pool, 3)
 
 _OWN = f"""
     r: sharpness, a finite number above 0; where it starts, if it is learned.  Default 10.{LEARNED}"""
 
 
 class _LSEPool(LearnedPool, reducer=lse_pool, own=_OWN):
-    number_name = "r"
-    options = ("number",)
+    number_name: ClassVar[str] = "r"
+    options: ClassVar[tuple[str, ...]] = ("number",)
 
 
 class _WindowLSEPool(_LSEPool, WindowPool):

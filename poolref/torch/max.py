@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any, Literal, overload
+from typing import Any, ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -20,12 +20,21 @@ from poolref.torch._engine.cpu_running import running_max
 from poolref.torch._engine.cpu_windows import Sweep, channels_innermost, empty_like
 from poolref.torch._engine.custom_op import CustomOp
 from poolref.torch._engine.dispatch import from_triton, kernel_files, runs_kernels, triton_function
-from poolref.torch._engine.forms import AdaptivePool, Bins, GlobalPool, Ints, WindowPool, functions, global_functions, squeezed, window
+from poolref.torch._engine.forms import (
+    AdaptivePool,
+    Bins,
+    GlobalPool,
+    Ints,
+    WindowPool,
+    function,
+    global_function,
+    squeezed,
+    window,
+)
 from poolref.torch._engine.overridable import overridable
 from poolref.torch._engine.reduce import (
     ADAPTIVE_MAX_POOL,
     by_level,
-    chosen_by,
     region_cells,
     region_max,
     window_max,
@@ -87,7 +96,9 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
     if return_indices:
         return _pyramid_max(input, regions) if isinstance(regions, Pyramid) else region_max(input, regions)
     if in_onnx_export() and not isinstance(regions, Window):
-        return by_level(_max_of_cells, input, regions) if isinstance(regions, Pyramid) else _max_of_cells(input, regions)
+        return (
+            by_level(_max_of_cells, input, regions) if isinstance(regions, Pyramid) else _max_of_cells(input, regions)
+        )
     if runs_kernels(input, regions, KERNELS):
         return max_by_kernel(input, regions)
     if isinstance(regions, Pyramid):
@@ -162,7 +173,7 @@ def _swept_backward(grad: Tensor, x: Tensor, regions: Window) -> Tensor:
 
 
 # Its backward is for those who ask for a gradient all the same, in torch.func for example.
-swept_max = CustomOp(
+swept_max: Final = CustomOp(
     "swept_max(Tensor x, SymInt[] regions) -> Tensor y",
     "swept_max_backward(Tensor grad, Tensor x, SymInt[] regions) -> Tensor x",
     _swept,
@@ -247,7 +258,7 @@ def _flat_index(choice: Tensor, regions: Regions, spatial: Sequence[int]) -> tup
 
 
 # In training what a backward needs is one byte for each output; the map itself is not kept.
-max_windows = CustomOp(
+max_windows: Final = CustomOp(
     "max_windows(Tensor x, SymInt[] regions, bool smallest, bool training) -> (Tensor y, Tensor choice)",
     "max_windows_backward(Tensor grad, Tensor choice, SymInt[] regions, SymInt[] spatial, bool channels_last) -> Tensor x",
     _run,
@@ -261,7 +272,7 @@ max_windows = CustomOp(
 )
 
 # Of regions with more cells than a byte can tell apart, the map is kept, and the choices are found again.
-max_recomputing = CustomOp(
+max_recomputing: Final = CustomOp(
     "max_recomputing(Tensor x, SymInt[] regions, bool smallest) -> Tensor y",
     "max_recomputing_backward(Tensor grad, Tensor x, SymInt[] regions, bool smallest) -> Tensor x",
     lambda x, regions, smallest: _run(x, regions, smallest, False)[0],
@@ -276,7 +287,7 @@ _scan = from_triton("corner", "running_max")
 _scan_backward = from_triton("corner", "running_max_backward")
 
 # The runs of equal maxima are found again from the map, so that their values need not be kept.
-scan_max = CustomOp(
+scan_max: Final = CustomOp(
     "scan_max(Tensor x, SymInt[] regions) -> Tensor y",
     "scan_max_backward(Tensor grad, Tensor x, SymInt[] regions) -> Tensor x",
     lambda x, running: _scan(x, running.direction),
@@ -335,9 +346,15 @@ def _adaptive_max_pool(
     return max_pool(input, Adaptive(output_size, ndim=ndim), return_indices)
 
 
-max_pool1d, max_pool2d, max_pool3d = functions("max_pool", _window_max_pool)
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = functions("adaptive_max_pool", _adaptive_max_pool)
-global_max_pool1d, global_max_pool2d, global_max_pool3d = global_functions(max_pool)
+max_pool1d: Final = function("max_pool", _window_max_pool, 1)
+max_pool2d: Final = function("max_pool", _window_max_pool, 2)
+max_pool3d: Final = function("max_pool", _window_max_pool, 3)
+adaptive_max_pool1d: Final = function("adaptive_max_pool", _adaptive_max_pool, 1)
+adaptive_max_pool2d: Final = function("adaptive_max_pool", _adaptive_max_pool, 2)
+adaptive_max_pool3d: Final = function("adaptive_max_pool", _adaptive_max_pool, 3)
+global_max_pool1d: Final = global_function(max_pool, 1)
+global_max_pool2d: Final = global_function(max_pool, 2)
+global_max_pool3d: Final = global_function(max_pool, 3)
 
 
 class _MaxPool(WindowPool, reducer=max_pool):
@@ -357,7 +374,7 @@ class _MaxPool(WindowPool, reducer=max_pool):
     Formula and source: see `max_pool`.
     """
 
-    options = ("return_indices",)
+    options: ClassVar[tuple[str, ...]] = ("return_indices",)
 
     def __init__(
         self,
@@ -369,7 +386,7 @@ class _MaxPool(WindowPool, reducer=max_pool):
         ceil_mode: bool = False,
     ):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.return_indices = check_flag("return_indices", return_indices)
+        self.return_indices: bool = check_flag("return_indices", return_indices)
 
     def forward(self, input: Tensor) -> Tensor:
         compiling = torch.compiler.is_compiling()  # max_pool1d would then fix the map's size
@@ -392,11 +409,11 @@ class _AdaptiveMaxPool(AdaptivePool, reducer=max_pool):
     Formula and source: see `max_pool`.
     """
 
-    options = ("return_indices",)
+    options: ClassVar[tuple[str, ...]] = ("return_indices",)
 
     def __init__(self, output_size: Bins, return_indices: bool = False):
         super().__init__(output_size)
-        self.return_indices = check_flag("return_indices", return_indices)
+        self.return_indices: bool = check_flag("return_indices", return_indices)
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.is_plain(input):

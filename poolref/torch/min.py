@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from torch import Tensor
 
 from poolref.regions import Regions
@@ -11,9 +13,9 @@ from poolref.torch._engine.forms import (
     AdaptivePool,
     GlobalPool,
     WindowPool,
-    adaptive_functions,
-    global_functions,
-    window_functions,
+    adaptive_function,
+    global_function,
+    window_function,
 )
 from poolref.torch._engine.overridable import overridable
 from poolref.torch.max import KERNELS, max_by_kernel, max_pool
@@ -71,9 +73,15 @@ def _upside_down(x: Tensor) -> Tensor:
     return -x if x.is_floating_point() else ~x
 
 
-min_pool1d, min_pool2d, min_pool3d = window_functions(min_pool)
-adaptive_min_pool1d, adaptive_min_pool2d, adaptive_min_pool3d = adaptive_functions(min_pool)
-global_min_pool1d, global_min_pool2d, global_min_pool3d = global_functions(min_pool)
+min_pool1d: Final = window_function(min_pool, 1)
+min_pool2d: Final = window_function(min_pool, 2)
+min_pool3d: Final = window_function(min_pool, 3)
+adaptive_min_pool1d: Final = adaptive_function(min_pool, 1)
+adaptive_min_pool2d: Final = adaptive_function(min_pool, 2)
+adaptive_min_pool3d: Final = adaptive_function(min_pool, 3)
+global_min_pool1d: Final = global_function(min_pool, 1)
+global_min_pool2d: Final = global_function(min_pool, 2)
+global_min_pool3d: Final = global_function(min_pool, 3)
 
 
 class MinPool1d(WindowPool, ndim=1, reducer=min_pool):

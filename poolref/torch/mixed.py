@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Final
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,10 +19,10 @@ from poolref.torch._engine.forms import (
     Ints,
     LearnedPool,
     WindowPool,
-    adaptive_functions,
-    functions,
+    adaptive_function,
+    function,
     squeezed,
-    window_functions,
+    window_function,
 )
 from poolref.torch._engine.overridable import overridable
 from poolref.torch.average import avg_pool
@@ -104,17 +106,23 @@ def _global_mixed_pool(ndim: int, input: Tensor, alpha: float | Tensor = 0.5, ke
     return squeezed(mixed_pool(input, Whole(ndim), alpha), ndim, keepdim)
 
 
-mixed_pool1d, mixed_pool2d, mixed_pool3d = window_functions(mixed_pool)
-adaptive_mixed_pool1d, adaptive_mixed_pool2d, adaptive_mixed_pool3d = adaptive_functions(mixed_pool)
-global_mixed_pool1d, global_mixed_pool2d, global_mixed_pool3d = functions("global_mixed_pool", _global_mixed_pool)
+mixed_pool1d: Final = window_function(mixed_pool, 1)
+mixed_pool2d: Final = window_function(mixed_pool, 2)
+mixed_pool3d: Final = window_function(mixed_pool, 3)
+adaptive_mixed_pool1d: Final = adaptive_function(mixed_pool, 1)
+adaptive_mixed_pool2d: Final = adaptive_function(mixed_pool, 2)
+adaptive_mixed_pool3d: Final = adaptive_function(mixed_pool, 3)
+global_mixed_pool1d: Final = function("global_mixed_pool", _global_mixed_pool, 1)
+global_mixed_pool2d: Final = function("global_mixed_pool", _global_mixed_pool, 2)
+global_mixed_pool3d: Final = function("global_mixed_pool", _global_mixed_pool, 3)
 
 _OWN = f"""
     alpha: the part of the maximum, from 0 to 1; where it starts, if it is learned.  Default 0.5.{LEARNED}"""
 
 
 class _MixedPool(LearnedPool, reducer=mixed_pool, own=_OWN):
-    number_name = "alpha"
-    options = ("number",)
+    number_name: ClassVar[str] = "alpha"
+    options: ClassVar[tuple[str, ...]] = ("number",)
 
 
 class _WindowMixedPool(_MixedPool, WindowPool):
@@ -256,7 +264,7 @@ class GatedPool2d(WindowPool, ndim=2, reducer=gated_pool):
     Formula and source: see `gated_pool`.
     """
 
-    options = ("weight",)
+    options: ClassVar[tuple[str, ...]] = ("weight",)
 
     def __init__(
         self,
@@ -267,4 +275,4 @@ class GatedPool2d(WindowPool, ndim=2, reducer=gated_pool):
         ceil_mode: bool = False,
     ):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.weight = nn.Parameter(torch.zeros(self.regions.kernel_size))
+        self.weight: nn.Parameter = nn.Parameter(torch.zeros(self.regions.kernel_size))

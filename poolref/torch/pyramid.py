@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ from poolref.torch.soft import soft_pool
 
 __all__ = ["SpatialPyramidPool2d", "spatial_pyramid_pool2d"]
 
-MODES = {
+MODES: Mapping[str, Callable[..., Tensor]] = {
     "max": max_pool,
     "average": avg_pool,
     "sum": sum_pool,
@@ -77,8 +77,8 @@ class SpatialPyramidPool2d(PoolModule):
 
     def __init__(self, levels: Sequence[int] = (4, 2, 1), mode: str = "max"):
         super().__init__()
-        self.levels = Pyramid(tuple(levels) if isinstance(levels, list) else levels).levels
-        self.mode = check_choice("mode", mode, MODES)
+        self.levels: tuple[int, ...] = Pyramid(tuple(levels) if isinstance(levels, list) else levels).levels
+        self.mode: str = check_choice("mode", mode, MODES)
 
     def forward(self, input: Tensor) -> Tensor:
         """Pool `input`, (N, C, H, W) or (C, H, W)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import prod
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -270,7 +271,7 @@ def _like_boxes(x: Tensor, image: Tensor, down: Tensor, across: Tensor) -> Tenso
     return x.new_empty(image.shape[0], x.shape[1], down.shape[1], across.shape[1])
 
 
-align_products = CustomOp(
+align_products: Final = CustomOp(
     "roi_align(Tensor x, Tensor image, Tensor down, Tensor across) -> Tensor y",
     "roi_align_backward(Tensor grad, Tensor x, Tensor image, Tensor down, Tensor across) -> Tensor x",
     _align,
@@ -300,7 +301,7 @@ def _places(image: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return image[:, None, None, None], torch.arange(cells.shape[1], device=cells.device)[:, None, None], cells
 
 
-pool_maxima = CustomOp(
+pool_maxima: Final = CustomOp(
     "roi_pool(Tensor x, Tensor image, Tensor down, Tensor across) -> (Tensor y, Tensor cells)",
     "roi_pool_backward(Tensor grad, Tensor x, Tensor image, Tensor cells) -> Tensor x",
     _pool,
@@ -327,7 +328,7 @@ def _new_maps(count: int, x: Tensor, spatial: Sequence[int]) -> Tensor:
     return x.new_empty((count, x.shape[1], *spatial))
 
 
-align_boxes = CustomOp(
+align_boxes: Final = CustomOp(
     "align_boxes(Tensor x, Tensor image, Tensor corners, SymInt[] output_size, int sampling_ratio, bool aligned,"
     " SymInt images) -> Tensor y",
     "align_boxes_backward(Tensor grad, Tensor image, Tensor corners, SymInt[] output_size, int sampling_ratio,"
@@ -367,8 +368,8 @@ class RoIPool(PoolModule):
 
     def __init__(self, output_size: int | tuple[int, int], spatial_scale: float = 1.0):
         super().__init__()
-        self.output_size = check_size("output_size", output_size, ndim=2)
-        self.spatial_scale = check_positive("spatial_scale", spatial_scale)
+        self.output_size: tuple[int, ...] = check_size("output_size", output_size, ndim=2)
+        self.spatial_scale: float = check_positive("spatial_scale", spatial_scale)
 
     def forward(self, input: Tensor, boxes: Boxes) -> Tensor:
         """Pool the `boxes` of the maps `input`."""
@@ -402,8 +403,8 @@ class RoIAlign(RoIPool):
         aligned: bool = True,
     ):
         super().__init__(output_size, spatial_scale)
-        self.sampling_ratio = check_int("sampling_ratio", sampling_ratio)
-        self.aligned = check_flag("aligned", aligned)
+        self.sampling_ratio: int = check_int("sampling_ratio", sampling_ratio)
+        self.aligned: bool = check_flag("aligned", aligned)
 
     def forward(self, input: Tensor, boxes: Boxes) -> Tensor:
         """Pool the `boxes` of the maps `input`."""
@@ -446,9 +447,11 @@ class AdaptiveFeaturePool(PoolModule):
         super().__init__()
         if not isinstance(scales, (tuple, list)) or not scales:
             raise ValueError(f"scales must be a tuple of at least one number above 0, got {scales!r}")
-        self.aligns = nn.ModuleList(RoIAlign(output_size, scale, sampling_ratio, aligned) for scale in scales)
-        self.layers = nn.ModuleList(nn.Identity() for _ in scales)
-        self.channels = channels if channels is None else check_int("channels", channels, 1)
+        self.aligns: nn.ModuleList = nn.ModuleList(
+            RoIAlign(output_size, scale, sampling_ratio, aligned) for scale in scales
+        )
+        self.layers: nn.ModuleList = nn.ModuleList(nn.Identity() for _ in scales)
+        self.channels: int | None = channels if channels is None else check_int("channels", channels, 1)
         if channels is not None:
             for i in range(len(scales)):
                 self.layers[i] = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import log
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -14,9 +15,9 @@ from poolref.torch._engine.forms import (
     AdaptivePool,
     GlobalPool,
     WindowPool,
-    adaptive_functions,
-    global_functions,
-    window_functions,
+    adaptive_function,
+    global_function,
+    window_function,
 )
 from poolref.torch._engine.overridable import overridable
 from poolref.torch._engine.pool_op import SharedSums, pool_op, sums_are_safe
@@ -132,9 +133,15 @@ _soft_pool = pool_op(
     triton="soft",
 )
 
-soft_pool1d, soft_pool2d, soft_pool3d = window_functions(soft_pool)
-adaptive_soft_pool1d, adaptive_soft_pool2d, adaptive_soft_pool3d = adaptive_functions(soft_pool)
-global_soft_pool1d, global_soft_pool2d, global_soft_pool3d = global_functions(soft_pool)
+soft_pool1d: Final = window_function(soft_pool, 1)
+soft_pool2d: Final = window_function(soft_pool, 2)
+soft_pool3d: Final = window_function(soft_pool, 3)
+adaptive_soft_pool1d: Final = adaptive_function(soft_pool, 1)
+adaptive_soft_pool2d: Final = adaptive_function(soft_pool, 2)
+adaptive_soft_pool3d: Final = adaptive_function(soft_pool, 3)
+global_soft_pool1d: Final = global_function(soft_pool, 1)
+global_soft_pool2d: Final = global_function(soft_pool, 2)
+global_soft_pool3d: Final = global_function(soft_pool, 3)
 
 
 class SoftPool1d(WindowPool, ndim=1, reducer=soft_pool):

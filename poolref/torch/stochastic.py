@@ -6,14 +6,15 @@ In evaluation nothing is drawn: `expected_pool` gives the mean of all draws.
 from __future__ import annotations
 
 from math import prod
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from poolref.checks import check_flag, check_non_negative
-from poolref.regions import Pyramid, Regions, Window
+from poolref.regions import Pyramid, Regions
 from poolref.torch._engine.checks import check_floats, widen
-from poolref.torch._engine.forms import Ints, WindowPool, check_rank_of, window_functions
+from poolref.torch._engine.forms import Ints, WindowPool, check_rank_of, window_function
 from poolref.torch._engine.overridable import overridable
 from poolref.torch._engine.pool_op import pool_op
 from poolref.torch._engine.reduce import by_level, region_cells
@@ -57,7 +58,11 @@ def stochastic_pool(
             f"seed torch's own by torch.manual_seed, got {generator!r}"
         )
     _check(input, regions, check_nonnegative)
-    return by_level(_drawn, input, regions, generator) if isinstance(regions, Pyramid) else _drawn(input, regions, generator)
+    return (
+        by_level(_drawn, input, regions, generator)
+        if isinstance(regions, Pyramid)
+        else _drawn(input, regions, generator)
+    )
 
 
 def _drawn(x: Tensor, regions: Regions, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
@@ -125,8 +130,8 @@ def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor) -> Tensor:
 _expected_pool = pool_op("expected_pool", _of_cells, cells_backward=_cells_backward)
 
 
-_, stochastic_pool2d, _ = window_functions(stochastic_pool)
-_, expected_pool2d, _ = window_functions(expected_pool)
+stochastic_pool2d: Final = window_function(stochastic_pool, 2)
+expected_pool2d: Final = window_function(expected_pool, 2)
 
 
 def _check(input: Tensor, regions: Regions, check_nonnegative: bool) -> None:
@@ -181,7 +186,7 @@ class StochasticPool2d(WindowPool, ndim=2, reducer=stochastic_pool):
         check_nonnegative: bool = False,
     ):
         super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
-        self.check_nonnegative = check_flag("check_nonnegative", check_nonnegative)
+        self.check_nonnegative: bool = check_flag("check_nonnegative", check_nonnegative)
 
     def forward(self, input: Tensor) -> Tensor:
         check_rank_of(input, self.ndim)

@@ -5,6 +5,8 @@ Each strip alone is `avg_pool(input, Rows())` or `avg_pool(input, Columns())`.
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,7 +52,7 @@ def _of_means(x: Tensor) -> Tensor:
 
 
 # On a GPU this is one operator, and its own transpose.
-_strip_maps = CustomOp(
+_strip_maps: Final = CustomOp(
     "strip_maps(Tensor x) -> Tensor y",
     "strip_maps_backward(Tensor grad) -> Tensor x",
     from_triton("strip", "strip_pool"),
@@ -93,10 +95,10 @@ class StripBlock(PoolModule):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.channels = check_int("channels", channels, 1)
-        self.along_column = convolution(channels, channels, (3, 1), relu=False)
-        self.along_row = convolution(channels, channels, (1, 3), relu=False)
-        self.gate = nn.Conv2d(channels, channels, 1)
+        self.channels: int = check_int("channels", channels, 1)
+        self.along_column: nn.Sequential = convolution(channels, channels, (3, 1), relu=False)
+        self.along_row: nn.Sequential = convolution(channels, channels, (1, 3), relu=False)
+        self.gate: nn.Conv2d = nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Weight every cell of `x`, (N, C, H, W)."""
@@ -127,16 +129,18 @@ class MixedStripBlock(PoolModule):
 
     def __init__(self, channels: int, levels: tuple[int, ...] = (20, 12)):
         super().__init__()
-        self.channels = check_int("channels", channels, 4)
-        self.levels = Pyramid(levels).levels
+        self.channels: int = check_int("channels", channels, 4)
+        self.levels: tuple[int, ...] = Pyramid(levels).levels
         hidden = channels // 4
-        self.near, self.far = convolution(channels, hidden, 1), convolution(channels, hidden, 1)
-        self.map = convolution(hidden, hidden, relu=False)
-        self.bins = nn.ModuleList(convolution(hidden, hidden, relu=False) for _ in self.levels)
-        self.along_column = convolution(hidden, hidden, (3, 1), relu=False)
-        self.along_row = convolution(hidden, hidden, (1, 3), relu=False)
-        self.near_last, self.far_last = convolution(hidden, hidden), convolution(hidden, hidden)
-        self.joined = convolution(2 * hidden, channels, 1, relu=False)
+        self.near: nn.Sequential = convolution(channels, hidden, 1)
+        self.far: nn.Sequential = convolution(channels, hidden, 1)
+        self.map: nn.Sequential = convolution(hidden, hidden, relu=False)
+        self.bins: nn.ModuleList = nn.ModuleList(convolution(hidden, hidden, relu=False) for _ in self.levels)
+        self.along_column: nn.Sequential = convolution(hidden, hidden, (3, 1), relu=False)
+        self.along_row: nn.Sequential = convolution(hidden, hidden, (1, 3), relu=False)
+        self.near_last: nn.Sequential = convolution(hidden, hidden)
+        self.far_last: nn.Sequential = convolution(hidden, hidden)
+        self.joined: nn.Sequential = convolution(2 * hidden, channels, 1, relu=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to `x`, (N, C, H, W), what its neighbourhood and its rows and columns hold."""

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from torch import Tensor
 
 from poolref.checks import check_window
 from poolref.regions import Window
 from poolref.torch._engine.checks import check_numbers
-from poolref.torch._engine.forms import WindowPool, window_functions
+from poolref.torch._engine.forms import WindowPool, window_function
 from poolref.torch._engine.overridable import overridable
 
 __all__ = ["Subsample2d", "subsample", "subsample2d"]
@@ -42,7 +44,7 @@ def subsample(input: Tensor, window: Window) -> Tensor:
     return input[(..., *window.centers(spatial))].clone()
 
 
-_, subsample2d, _ = window_functions(subsample)
+subsample2d: Final = window_function(subsample, 2)
 
 
 class Subsample2d(WindowPool, ndim=2, reducer=subsample):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from poolref.checks import check_same_shape, check_shape
 from poolref.regions import Whole
 from poolref.torch._engine.checks import check_numbers
 from poolref.torch._engine.cpu_windows import laid_out_like
-from poolref.torch._engine.forms import Ints, functions, window
+from poolref.torch._engine.forms import Ints, function, window
 from poolref.torch._engine.overridable import PoolModule, overridable
 
 __all__ = ["MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d", "max_unpool", "max_unpool1d", "max_unpool2d", "max_unpool3d"]
@@ -108,7 +108,9 @@ def _max_unpool(
     return max_unpool(input, indices, _pooled_size(ndim, input, kernel_size, stride, padding, output_size))
 
 
-max_unpool1d, max_unpool2d, max_unpool3d = functions("max_unpool", _max_unpool)
+max_unpool1d: Final = function("max_unpool", _max_unpool, 1)
+max_unpool2d: Final = function("max_unpool", _max_unpool, 2)
+max_unpool3d: Final = function("max_unpool", _max_unpool, 3)
 
 
 class _MaxUnpool(PoolModule):
@@ -131,7 +133,7 @@ class _MaxUnpool(PoolModule):
     def __init__(self, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0):
         super().__init__()
         self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
+        self.stride: Ints = kernel_size if stride is None else stride
         self.padding = padding
         window(self.ndim, kernel_size, stride, padding)  # raises for wrong arguments
 
@@ -146,14 +148,14 @@ class _MaxUnpool(PoolModule):
 
 class MaxUnpool1d(_MaxUnpool):
     __doc__ = _MaxUnpool.__doc__
-    ndim = 1
+    ndim: ClassVar[int] = 1
 
 
 class MaxUnpool2d(_MaxUnpool):
     __doc__ = _MaxUnpool.__doc__
-    ndim = 2
+    ndim: ClassVar[int] = 2
 
 
 class MaxUnpool3d(_MaxUnpool):
     __doc__ = _MaxUnpool.__doc__
-    ndim = 3
+    ndim: ClassVar[int] = 3

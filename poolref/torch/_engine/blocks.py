@@ -20,12 +20,13 @@ class TwoBranchBlock(PoolModule):
 
     def __init__(self, channels: int, hidden: int = 128):
         super().__init__()
-        self.channels, self.hidden = check_int("channels", channels, 1), check_int("hidden", hidden, 1)
-        self.branch1 = convolution(channels, hidden)
-        self.branch2 = convolution(channels, hidden)
-        self.pooled = convolution(hidden, channels, relu=False)
-        self.shortcut = convolution(channels, channels, 1, relu=False)
-        self.last = convolution(channels, channels)
+        self.channels: int = check_int("channels", channels, 1)
+        self.hidden: int = check_int("hidden", hidden, 1)
+        self.branch1: nn.Sequential = convolution(channels, hidden)
+        self.branch2: nn.Sequential = convolution(channels, hidden)
+        self.pooled: nn.Sequential = convolution(hidden, channels, relu=False)
+        self.shortcut: nn.Sequential = convolution(channels, channels, 1, relu=False)
+        self.last: nn.Sequential = convolution(channels, channels)
 
     def pool(self, a: Tensor, b: Tensor) -> Tensor:
         """Pool the two branches into one map."""

@@ -138,7 +138,9 @@ def _made_steps(window: Window, axis: int, n: int, o: int) -> Steps:
     if window.kernel_size[axis] <= o:
         return Steps(True, window.taps(axis, n))
     bounds = enumerate(window.bounds(axis, n, i) for i in range(o))
-    return Steps(False, tuple((slice(i, i + 1), slice(a if a >= 0 else a % d, min(b, n), d)) for i, (a, b, d) in bounds))
+    return Steps(
+        False, tuple((slice(i, i + 1), slice(a if a >= 0 else a % d, min(b, n), d)) for i, (a, b, d) in bounds)
+    )
 
 
 # At most 256 entries of 64 pairs of slices, some 300 bytes each: 5 MB.

@@ -104,15 +104,17 @@ class CustomOp:
         linear: Callable[..., Tensor] | None = None,
         any_leading_axes: bool = True,
     ):
-        self.exact, self.linear, self.any_leading_axes = exact, linear, any_leading_axes
-        self.forward = _define(schema, run, fake)
-        self.backward = _define(backward_schema, run_backward, fake_backward)
-        self.names = self.forward.tensors + self.forward.options
-        self.saved = self.backward.tensors[1:]  # without grad
-        self.trains = "training" in self.forward.options
-        self.takes_regions = "regions" in self.names
+        self.exact: Callable[..., Tensor] = exact
+        self.linear: Callable[..., Tensor] | None = linear
+        self.any_leading_axes: bool = any_leading_axes
+        self.forward: _Defined = _define(schema, run, fake)
+        self.backward: _Defined = _define(backward_schema, run_backward, fake_backward)
+        self.names: tuple[str, ...] = self.forward.tensors + self.forward.options
+        self.saved: tuple[str, ...] = self.backward.tensors[1:]  # without grad
+        self.trains: bool = "training" in self.forward.options
+        self.takes_regions: bool = "regions" in self.names
         arguments = inspect.getattr_static(self.backward.op, "_schema").arguments
-        self.cpu_only = [argument.name for argument in arguments if str(argument.type) == "Optional[Tensor]"]
+        self.cpu_only: list[Any] = [argument.name for argument in arguments if str(argument.type) == "Optional[Tensor]"]
         self._register(self.forward, _Forward, in_dual_level=self._by_torch)
         self._register(self.backward, _Backward)
         OPS.append(self)
@@ -232,7 +234,11 @@ class _Backward(_SingleLevelFunction):
         if custom.linear is not None:
             if "regions" in options:
                 options["regions"] = unpacked(options["regions"])
-            return None, custom.linear(*grad_grads, *tensors, *options.values()), *[None] * (len(tensors) + len(options))
+            return (
+                None,
+                custom.linear(*grad_grads, *tensors, *options.values()),
+                *[None] * (len(tensors) + len(options)),
+            )
         saved, gradients = dict(zip(custom.saved, tensors)), custom.backward.results
 
         def backward(grad: Tensor, *variables: Tensor) -> tuple[Tensor, ...]:

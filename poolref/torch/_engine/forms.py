@@ -2,7 +2,7 @@
 
 An operator's file writes its reducer once, say `soft_pool(input, regions)`.  From it come
 
-    soft_pool1d, soft_pool2d, soft_pool3d = window_functions(soft_pool)
+    soft_pool2d: Final = window_function(soft_pool, 2)
 
     class SoftPool2d(WindowPool, ndim=2, reducer=soft_pool):
         \"\"\"SoftPool over a sliding window: (N, C, H, W) or (C, H, W) -> the output's sizes.\"\"\"
@@ -63,9 +63,7 @@ def _made_window(ndim: int, kernel_size: Any, stride: Any, padding: Any, dilatio
     if isinstance(stride, (tuple, list)) and not stride:  # torch's own way to say that there is none
         stride = None
     sizes = kernel_size, stride, padding, dilation
-    return Window(
-        *(v[0] if isinstance(v, (tuple, list)) and len(v) == 1 else v for v in sizes), ceil_mode, ndim=ndim
-    )
+    return Window(*(v[0] if isinstance(v, (tuple, list)) and len(v) == 1 else v for v in sizes), ceil_mode, ndim=ndim)
 
 
 _kept_window = lru_cache(maxsize=1024, typed=True)(_made_window)  # some 500 bytes each
@@ -120,10 +118,8 @@ class GlobalFunction(Protocol[T_co]):
     def __call__(self, input: Tensor, keepdim: bool = True) -> T_co: ...
 
 
-def window_functions(
-    reducer: Callable[Concatenate[Tensor, Regions, P], T],
-) -> tuple[WindowFunction[P, T], WindowFunction[P, T], WindowFunction[P, T]]:
-    """`x_pool1d, x_pool2d, x_pool3d` of the reducer `x_pool`."""
+def window_function(reducer: Callable[Concatenate[Tensor, Regions, P], T], ndim: int) -> WindowFunction[P, T]:
+    """`x_pool1d`, `x_pool2d` or `x_pool3d` of the reducer `x_pool`."""
 
     def form(
         ndim: int,
@@ -153,13 +149,11 @@ def window_functions(
         """
         return reducer(input, window(ndim, kernel_size, stride, padding, dilation, ceil_mode), *args, **kwargs)
 
-    return _three_forms(reducer.__name__, form, reducer)
+    return _form(f"{reducer.__name__}{ndim}d", form, ndim, reducer)
 
 
-def adaptive_functions(
-    reducer: Callable[Concatenate[Tensor, Regions, P], T],
-) -> tuple[AdaptiveFunction[P, T], AdaptiveFunction[P, T], AdaptiveFunction[P, T]]:
-    """`adaptive_x_pool1d, ...2d, ...3d` of the reducer `x_pool`."""
+def adaptive_function(reducer: Callable[Concatenate[Tensor, Regions, P], T], ndim: int) -> AdaptiveFunction[P, T]:
+    """`adaptive_x_pool1d`, `...2d` or `...3d` of the reducer `x_pool`."""
 
     def form(ndim: int, input: Tensor, output_size: Bins, *args: Any, **kwargs: Any) -> T:
         """`{reducer}` over a fixed number of bins: (N, C, {maps}) or (C, {maps}) -> the same with the output's sizes.
@@ -175,13 +169,11 @@ def adaptive_functions(
         """
         return reducer(input, Adaptive(output_size, ndim=ndim), *args, **kwargs)
 
-    return _three_forms(f"adaptive_{reducer.__name__}", form, reducer)
+    return _form(f"adaptive_{reducer.__name__}{ndim}d", form, ndim, reducer)
 
 
-def global_functions(
-    reducer: Callable[[Tensor, Regions], Tensor],
-) -> tuple[GlobalFunction[Tensor], GlobalFunction[Tensor], GlobalFunction[Tensor]]:
-    """`global_x_pool1d, ...2d, ...3d` of the reducer `x_pool`."""
+def global_function(reducer: Callable[[Tensor, Regions], Tensor], ndim: int) -> GlobalFunction[Tensor]:
+    """`global_x_pool1d`, `...2d` or `...3d` of the reducer `x_pool`."""
 
     def form(ndim: int, input: Tensor, keepdim: bool = True) -> Tensor:
         """`{reducer}` over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
@@ -198,18 +190,12 @@ def global_functions(
         """
         return squeezed(reducer(input, Whole(ndim)), ndim, keepdim)
 
-    return _three_forms(f"global_{reducer.__name__}", form, reducer)
+    return _form(f"global_{reducer.__name__}{ndim}d", form, ndim, reducer)
 
 
-def functions(
-    name: str, function: Callable[Concatenate[int, P], T]
-) -> tuple[Callable[P, T], Callable[P, T], Callable[P, T]]:
-    """Make `function(ndim, input, ...)` into functions of `(input, ...)` called `name` with 1d, 2d and 3d."""
-    return _three_forms(name, function)
-
-
-def _three_forms(name: str, function: Callable[..., Any], reducer: Callable[..., Any] | None = None) -> Any:
-    return tuple(_form(f"{name}{ndim}d", function, ndim, reducer) for ndim in (1, 2, 3))
+def function(name: str, written: Callable[Concatenate[int, P], T], ndim: int) -> Callable[P, T]:
+    """Make `written(ndim, input, ...)` into the function of `(input, ...)` called `name` with 1d, 2d or 3d."""
+    return _form(f"{name}{ndim}d", written, ndim, None)
 
 
 def _form(name: str, function: Callable[..., Any], ndim: int, reducer: Callable[..., Any] | None) -> Any:
@@ -228,7 +214,10 @@ def _form(name: str, function: Callable[..., Any], ndim: int, reducer: Callable[
         parameters[-2:] = own
     form.__name__ = form.__qualname__ = name
     form.__module__ = (reducer or function).__module__
-    form.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    returns = inspect.signature(reducer or function).return_annotation
+    form.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=parameters, return_annotation=returns
+    )
     form.__doc__ = _filled(
         inspect.getdoc(function) or "",
         ndim,
@@ -266,7 +255,7 @@ class Pool(PoolModule):
         reducer: Callable[..., Any] | None = None,
         own: str | None = None,
         **keywords: Any,
-    ):
+    ) -> None:
         super().__init_subclass__(**keywords)
         if reducer is not None:
             cls.reducer = staticmethod(reducer)
@@ -334,7 +323,7 @@ class WindowPool(Pool):
     ):
         super().__init__()
         self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
+        self.stride: Ints = kernel_size if stride is None else stride
         self.padding = padding
         self.dilation = dilation
         self.ceil_mode = ceil_mode
@@ -389,7 +378,7 @@ class GlobalPool(Pool):
 
     def __init__(self, keepdim: bool = True):
         super().__init__()
-        self.keepdim = check_flag("keepdim", keepdim)
+        self.keepdim: bool = check_flag("keepdim", keepdim)
 
     @property
     def regions(self) -> Whole:
@@ -410,8 +399,8 @@ class LearnedPool(Pool):
 
     def set_number(self, number: float, learnable: bool, channels: int | None) -> None:
         """Store the number, as a parameter or as a buffer of one entry or one for each channel."""
-        self.learnable = check_flag("learnable", learnable)
-        self.channels = channels if channels is None else check_int("channels", channels, 1)
+        self.learnable: bool = check_flag("learnable", learnable)
+        self.channels: int | None = channels if channels is None else check_int("channels", channels, 1)
         start = torch.full((1 if channels is None else channels,), number)
         if learnable:
             self.register_parameter(self.number_name, nn.Parameter(start))

@@ -56,10 +56,10 @@ def _is_spread(value: object) -> bool:
 class PoolModule(nn.Module):
     """A module that torch.fx keeps whole: graphs call it, as they call torch.nn's, and do not look into it."""
 
-    def __init_subclass__(cls, **keywords: Any):
+    def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if "forward" in vars(cls):
-            cls.forward = _whole_in_fx(cls.forward)  # type: ignore[method-assign]
+            setattr(cls, "forward", _whole_in_fx(vars(cls)["forward"]))  # noqa: B010  not as a declaration
 
 
 def _whole_in_fx(forward: Callable[..., Any]) -> Callable[..., Any]:

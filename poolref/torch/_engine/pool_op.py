@@ -161,7 +161,10 @@ class PoolOp:
                 if y_wide is not None:
                     results = self.sums.backward(grad_block, x_block, y_wide, sweep, *flag, *numbers_here)
             if results is None:
-                cells, wide = region_cells(as_maps(x_block, n), regions, self.fill), as_maps(grad_block, n).unsqueeze(-1)
+                cells, wide = (
+                    region_cells(as_maps(x_block, n), regions, self.fill),
+                    as_maps(grad_block, n).unsqueeze(-1),
+                )
                 parts = self.cells_backward(wide, cells, there(), *_for_cells(numbers_here, n))
                 x_part, *shares = parts if self.learned else (parts,)
                 results = as_planes(spread_cells(x_part, regions, sweep.spatial), n)

@@ -179,9 +179,7 @@ def as_window(regions: Regions, spatial: Sequence[int]) -> Window | None:
 # --- one axis at a time ----------------------------------------------------------------------------------------------
 
 
-def _cells_along(
-    x: Tensor, dim: int, regions: Regions, axis: int, spatial: Sequence[int], fill: float | int
-) -> Tensor:
+def _cells_along(x: Tensor, dim: int, regions: Regions, axis: int, spatial: Sequence[int], fill: float | int) -> Tensor:
     """Divide dimension `dim` (negative) as `regions` divides its axis `axis`; the cells become a new last dimension."""
     n = spatial[axis]
     if isinstance(regions, Window):

@@ -27,6 +27,7 @@ __all__ = [
     "lp_norm",
     "maximum",
     "mean",
+    "median",
     "minimum",
     "mixture",
     "pool",
@@ -86,6 +87,14 @@ def total(values: list[float]) -> float:
 def mean(values: list[float]) -> float:
     """The sum divided by the number of values; NaN of an empty list."""
     return _sum(values) / len(values) if values else math.nan
+
+
+def median(values: list[float]) -> float:
+    """The middle value, or the mean of the two in the middle; NaN if any is NaN, and of an empty list."""
+    if not values or any(math.isnan(v) for v in values):
+        return math.nan
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(values) % 2 else ordered[half - 1] / 2 + ordered[half] / 2
 
 
 def lp_norm(p: float) -> Reducer:

@@ -247,7 +247,7 @@ class Operator:
             return self._average(x, regions)
         reducer = catalog.resolve(self.row.definition)
         if self.row.parameters:
-            reducer = reducer(*(self.options.get(p.name, p.default) for p in self.row.parameters))
+            reducer = reducer(*(self.options.get(name, default) for name, default in self.row.parameters.items()))
         return definition.pool(x, regions, reducer)
 
     def _average(self, x: np.ndarray, regions: Regions) -> np.ndarray:

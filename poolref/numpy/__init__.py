@@ -13,6 +13,7 @@ from poolref.numpy.hopfield import hopfield_pool, hopfield_pool_backward, hopfie
 from poolref.numpy.lp import lp_pool, lp_pool_backward
 from poolref.numpy.lse import lse_pool, lse_pool_backward
 from poolref.numpy.max import max_pool, max_pool_backward
+from poolref.numpy.median import median_pool, median_pool_backward
 from poolref.numpy.min import min_pool, min_pool_backward
 from poolref.numpy.mixed import gated_pool, gated_pool_backward, mixed_pool, mixed_pool_backward
 from poolref.numpy.roi import roi_align, roi_align_backward, roi_pool, roi_pool_backward
@@ -53,6 +54,8 @@ __all__ = [
     "max_pool_backward",
     "max_unpool",
     "max_unpool_backward",
+    "median_pool",
+    "median_pool_backward",
     "min_pool",
     "min_pool_backward",
     "mixed_pool",

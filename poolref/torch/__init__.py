@@ -16,6 +16,7 @@ from poolref.torch.hopfield import *
 from poolref.torch.lp import *
 from poolref.torch.lse import *
 from poolref.torch.max import *
+from poolref.torch.median import *
 from poolref.torch.min import *
 from poolref.torch.mixed import *
 from poolref.torch.pyramid import *

@@ -105,7 +105,9 @@ def replace_pooling(
     return report
 
 
-def _parsed(old: type[nn.Module], target: str | tuple[str, dict[str, Any]]) -> tuple[type[nn.Module], Mapping[str, Any]]:
+def _parsed(
+    old: type[nn.Module], target: str | tuple[str, dict[str, Any]]
+) -> tuple[type[nn.Module], Mapping[str, Any]]:
     if not (isinstance(old, type) and issubclass(old, nn.Module)):
         raise TypeError(f"the keys of replacements must be classes of modules, such as nn.MaxPool2d, got {old!r}")
     if "Pool" not in old.__name__ or old.__name__[-2:] not in ("1d", "2d", "3d"):

@@ -7,28 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from poolref import catalog
 from poolref.checks import check_choice
 from poolref.regions import Pyramid
 from poolref.torch._engine.overridable import PoolModule
-from poolref.torch.average import avg_pool, sum_pool
-from poolref.torch.gem import gem_pool
-from poolref.torch.lp import lp_pool
-from poolref.torch.lse import lse_pool
-from poolref.torch.max import max_pool
-from poolref.torch.min import min_pool
-from poolref.torch.soft import soft_pool
 
 __all__ = ["SpatialPyramidPool2d", "spatial_pyramid_pool2d"]
 
 MODES: Mapping[str, Callable[..., Tensor]] = {
-    "max": max_pool,
-    "average": avg_pool,
-    "sum": sum_pool,
-    "min": min_pool,
-    "lp": lp_pool,
-    "soft": soft_pool,
-    "lse": lse_pool,
-    "gem": gem_pool,
+    row.name: catalog.resolve(row.torch_function) for row in catalog.OPERATORS if row.kind == "reducer"
 }
 
 
@@ -40,8 +27,7 @@ def spatial_pyramid_pool2d(input: Tensor, levels: Sequence[int] = (4, 2, 1), mod
     Args:
         input: the maps, of any size.
         levels: bins along each axis, one int for each level.  Default (4, 2, 1).
-        mode: the reducer, by its name in the catalog: "max", "average", "sum", "min", "lp", "soft", "lse" or "gem",
-            with its defaults.  Default "max".
+        mode: the reducer, with its defaults, by its name in the catalog, such as "average" or "soft".  Default "max".
 
     Raises:
         TypeError: `levels` is not a tuple of ints, or as the reducer.
@@ -66,8 +52,7 @@ class SpatialPyramidPool2d(PoolModule):
 
     Args:
         levels: bins along each axis, one int for each level.  Default (4, 2, 1).
-        mode: the reducer, by its name in the catalog: "max", "average", "sum", "min", "lp", "soft", "lse" or "gem",
-            with its defaults.  Default "max".
+        mode: the reducer, with its defaults, by its name in the catalog, such as "average" or "soft".  Default "max".
 
     Raises:
         TypeError, ValueError: as `spatial_pyramid_pool2d`.

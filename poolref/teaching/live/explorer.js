@@ -115,6 +115,10 @@ const WORDS = {
     ],
     slope: ({ p }) => `A cell x gets (x / y)${raised(p - 1)} / N of the gradient, where y is the output and N the number of cells.`,
   },
+  median: {
+    how: (region) => ["the middle of ", ...terms(region, ", ", plain), " in order ", ...isResult(region.value)],
+    slope: () => "The cell in the middle gets the gradient; of an even number of cells, each of the two gets half.",
+  },
   mixed: {
     how: (region, { alpha }) => [
       `${weighed(alpha)}\u00b7max + ${weighed(1 - alpha)}\u00b7mean of (`,

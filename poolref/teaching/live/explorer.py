@@ -45,7 +45,7 @@ def explorer(
     Every argument is a trait that can be read and set later; `output` holds the pooled map, as rows.
 
     Args:
-        operator: "max", "average", "sum", "min", "lp", "soft", "lse", "gem" or "mixed".  Default "max".
+        operator: "max", "average", "sum", "min", "lp", "soft", "lse", "gem", "median" or "mixed".  Default "max".
         kernel_size, stride, padding, dilation, ceil_mode: as in `poolref.regions.Window`, ints for both axes.
         values: "digit", "photograph", "ties", "negatives", or a 2-d array of at most 12x12 finite numbers.
         gradient: whether the gradient is shown.  Default False.
@@ -75,7 +75,7 @@ def explorer(
 @cache
 def default_parameters() -> dict[str, float]:
     """The default of each operator's parameter."""
-    found = {name: {p.name: p.default for p in row.parameters} for name, row in OPERATORS.items()}
+    found = {name: row.parameters for name, row in OPERATORS.items()}
     return {name: found[name].get(parameter, 1) for name, parameter in PARAMETER.items() if name in found}
 
 

@@ -129,6 +129,13 @@ const dot = (a, b) => sum(a.map((v, i) => v * b[i]));
 const powers = (x, p, most) => x.map((v) => (v / most) ** p);
 const floored = (x, eps) => x.map((v) => Math.max(v, eps));
 
+// The weight of each cell in the median: 1 for the one in the middle, or 1/2 for each of two.
+function middle(x) {
+  const order = [...x.keys()].sort((i, j) => x[i] - x[j] || i - j);
+  const at = [order[(x.length - 1) >> 1], order[x.length >> 1]];
+  return x.map((_, i) => at.filter((j) => j === i).length / 2);
+}
+
 export const REDUCERS = {
   max: pick(larger, -Infinity),
   average: linear((x, { divisor }) => divisor ?? x.length),
@@ -172,6 +179,11 @@ export const REDUCERS = {
     shares: (x, y, { p = 3, eps = 1e-6 }) => powers(floored(x, eps), p, y).map((v) => v / x.length),
     slopes: (x, y, { p = 3, eps = 1e-6 }) =>
       x.map((v) => (v < eps ? 0 : (v / y) ** (p - 1) / x.length)),
+  },
+  median: {
+    value: (x) => (x.length ? dot(middle(x), x) : NaN),
+    shares: (x) => middle(x),
+    slopes: (x) => middle(x),
   },
   mixed: {
     value(x, { alpha = 0.5 }) {

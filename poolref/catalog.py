@@ -28,8 +28,8 @@ class Operator:
         module: the name of its torch module, without the ending 1d, 2d or 3d where it exists for several `ndims`.
             Beside a reducer's stand its forms `Adaptive...` and `Global...`.  None if the torch column has no module.
         reducer: the reducer in poolref.definition, or a function there that takes its parameters and gives it.
-        kernels: the functions of poolref.triton that launch its CUDA kernels, one for each kind of regions that has some
-            of its own.
+        kernels: the functions of poolref.triton that launch its CUDA kernels, one for each kind of regions that has
+            some of its own.
         ndims: for which numbers of spatial axes the torch module exists.
         chapter: the page of the book that explains it, or None.
         file: the file it stands in, in every column; by default `name`.

@@ -163,7 +163,8 @@ def test_kernels_off_gives_the_same(case, device, monkeypatch):
 
 
 def test_the_switch_is_an_environment_variable():
-    code = "import os; os.environ['POOLREF_KERNELS'] = 'off'; from poolref.torch._engine import dispatch; assert not dispatch.KERNELS"
+    code = "import os; os.environ['POOLREF_KERNELS'] = 'off'; "
+    code += "from poolref.torch._engine import dispatch; assert not dispatch.KERNELS"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 

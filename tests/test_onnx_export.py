@@ -1,5 +1,7 @@
 """Modules of the torch column exported to ONNX and run by ONNX Runtime, many in one graph because exporting is slow.
 
+What every operator of the catalog gives is exported with height and width left open, and run with two sizes.
+
 Not exported: training of StochasticPool2d (ONNX has no seeded draw that torch would repeat), and indices of other
 regions than windows.
 """
@@ -7,6 +9,7 @@ regions than windows.
 import onnxruntime
 import pytest
 import torch
+from every_operator import EXAMPLES, Call
 from torch import nn
 from torch_checks import draw
 
@@ -122,3 +125,24 @@ def test_export(name):
     for pool, actual, correct in zip(together.pools, session.run(None, arrays), expected, strict=True):
         error = (torch.from_numpy(actual) - correct).abs().max()
         assert actual.shape == correct.shape and error < 1e-5, f"{pool} is off by {error}"
+
+
+FIRST = {example.row: example for example in reversed(EXAMPLES) if example.ndim == 2}  # one for every row
+
+
+@pytest.mark.parametrize("example", FIRST.values(), ids=lambda example: example.name)
+@pytest.mark.filterwarnings("ignore")
+def test_export_with_sizes_left_open(example):
+    torch.manual_seed(0)
+    module, inputs, larger = example.make().eval(), example.inputs(), example.inputs(larger=True)
+    sizes = tuple(
+        {i: torch.export.Dim.DYNAMIC for i, (n, m) in enumerate(zip(a.shape, b.shape)) if n != m}
+        for a, b in zip(inputs, larger)
+    )
+    dynamic = (sizes,) if isinstance(module, Call) else sizes  # *inputs are one argument, which is a tuple
+    program = torch.onnx.export(module, tuple(inputs), dynamo=True, verbose=False, dynamic_shapes=dynamic)
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    for given in (inputs, larger):
+        arrays = {entry.name: array.numpy() for entry, array in zip(session.get_inputs(), given, strict=True)}
+        actual = torch.from_numpy(session.run(None, arrays)[0])
+        torch.testing.assert_close(actual, module(*given).detach(), rtol=1e-4, atol=1e-5)

@@ -10,6 +10,7 @@ import torch
 
 import poolref.torch._engine.dispatch as cuda
 from poolref.regions import Adaptive, Pyramid, Rows, Whole, Window
+from poolref.torch.max import KERNELS
 
 FOLDER = Path(__file__).parent / "interpreter"
 OPERATORS = sorted(file.stem for file in FOLDER.glob("*.py") if file.stem not in ("__main__", "harness"))
@@ -56,7 +57,7 @@ def test_maps_with_more_rows_than_cuda_starts_go_to_torch(monkeypatch):
 )
 def test_each_size_of_region_has_its_kernels(regions, spatial, files):
     for name, file in zip(("max_pool", "max_pool_backward"), files):
-        served = cuda.triton_function(cuda.MAX, regions, (2, 3, *spatial), name)
+        served = cuda.triton_function(KERNELS, regions, (2, 3, *spatial), name)
         assert served.__module__ == f"poolref.triton.{file}"
 
 
@@ -75,7 +76,7 @@ def test_which_lines_and_pyramids_go_to_torch(monkeypatch):
         ((9, 9, 9), Pyramid(ndim=3), False),
     ):
         x = torch.empty(1, *shape, dtype=torch.half, device="meta")
-        assert cuda.runs_kernels(x, regions, cuda.MAX) == served, (shape, regions)
+        assert cuda.runs_kernels(x, regions, KERNELS) == served, (shape, regions)
 
 
 def test_triton_is_not_imported_before_it_is_needed():

@@ -46,7 +46,7 @@ def test_sources_of_classes(name):
 
 @pytest.mark.parametrize("name", functional.__all__)
 def test_signatures_of_functions(name):
-    """Every parameter has a name and a type, the source is that of a function which has them, and the doc names them."""
+    """Every parameter has a name and a type, and the source is that of a function."""
     function = getattr(functional, name)
     parameters = inspect.signature(function).parameters.values()
     assert all(p.kind is p.POSITIONAL_OR_KEYWORD and p.annotation is not p.empty for p in parameters)

@@ -72,7 +72,7 @@ def _has_none(plane: np.ndarray, strip: Strip) -> np.ndarray:
 
 
 def _middle(plane: np.ndarray, strip: Strip) -> tuple[np.ndarray, np.ndarray]:
-    """Where the two middle cells of every region stand among its cells, one place if there is only one: (regions, 1)."""
+    """Where the two middle cells of every region stand among its cells, twice the one if there is only one."""
     there = strip.gather(np.ones_like(plane), fill=0)
     order = np.lexsort((_cells(plane, strip), there == 0))  # what is missing comes last
     n = there.sum(1, keepdims=True).astype(int)

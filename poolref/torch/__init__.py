@@ -27,7 +27,7 @@ from poolref.torch.strip import *
 from poolref.torch.subsample import *
 from poolref.torch.unpool import *
 
-# Of what the files name as public, the functions are listed in `functional`; here stand the modules and what makes them.
+# Of what the files name as public, functions are listed in `functional`; here stand modules and what makes them.
 __all__ = sorted(
     name
     for name, value in vars().items()

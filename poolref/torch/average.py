@@ -10,7 +10,7 @@ from torch import Tensor
 
 from poolref.checks import check_flag, check_int
 from poolref.regions import Adaptive, Pyramid, Regions, Window
-from poolref.torch._engine.checks import check_floats, check_numbers, in_onnx_export, widen
+from poolref.torch._engine.checks import check_floats, check_numbers, widen
 from poolref.torch._engine.cpu_windows import empty_like
 from poolref.torch._engine.custom_op import CustomOp
 from poolref.torch._engine.dispatch import kernel_files, runs_kernels, triton_function
@@ -127,7 +127,7 @@ def _means(x: Tensor, regions: Regions, padded: bool, divisor: int | None) -> Te
     is_window, spatial = isinstance(regions, Window), tuple(x.shape[x.ndim - regions.ndim :])
     if is_window and torch_averages(regions, spatial):
         return window_mean(x, regions, padded, divisor)
-    if not is_window and divisor is None and not in_onnx_export():  # which takes bins of one size only
+    if not is_window and divisor is None:
         return region_mean(x, regions)
     sums = region_sum(widen(x), regions)
     counts = divisor or region_counts(regions, spatial, sums, padded)

@@ -13,7 +13,7 @@ from poolref.checks import check_choice, check_same_shape
 from poolref.regions import CORNERS, Running
 from poolref.torch._engine.blocks import TwoBranchBlock, convolution
 from poolref.torch._engine.checks import check_numbers
-from poolref.torch._engine.cpu_windows import empty_like
+from poolref.torch._engine.cpu_windows import empty_like, laid_out_like
 from poolref.torch._engine.custom_op import CustomOp
 from poolref.torch._engine.dispatch import from_triton, runs_kernels
 from poolref.torch._engine.overridable import PoolModule, overridable
@@ -62,7 +62,7 @@ def corner_pool(a: Tensor, b: Tensor, corner: str = "top_left") -> Tensor:
     check_same_shape("b", b.shape, "a", a.shape)
     if runs_kernels(a) and b.dtype == a.dtype and b.device == a.device:
         return _corner_maps(a, b, corner)
-    return max_pool(a, vertical) + max_pool(b, horizontal)
+    return laid_out_like(max_pool(a, vertical) + max_pool(b, horizontal), a, 2)
 
 
 def _exact(a: Tensor, b: Tensor, corner: str) -> Tensor:

@@ -63,7 +63,7 @@ def replace_pooling(
     """Swap the pooling modules of `model` in place, and return what was changed.
 
     kernel_size, stride, padding, dilation, ceil_mode, output_size and all else that both modules know is carried over,
-    and so are hooks; the kernel of a blur pool is its filter.  New parameters have the dtype and the device of the model.
+    and so are hooks; the kernel of a blur pool is its filter.  New parameters have the model's dtype and device.
     Nothing is changed if anything cannot be.
 
     Args:

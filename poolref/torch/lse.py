@@ -136,7 +136,7 @@ def _of_cells(cells: Tensor, there: Tensor, r: float | Tensor) -> Tensor:
 
 def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, r: float | Tensor) -> tuple[Tensor, Tensor]:
     gaps, weighs, largest = _gaps(cells, there)
-    weighs = weighs | ((largest == -torch.inf) & there)  # cells at -inf share the weight among themselves
+    weighs = weighs | (largest == -torch.inf)  # cells at -inf share the weight, padding among them
     e = torch.where(weighs, torch.exp(r * gaps), 0)
     w = torch.where(largest != largest, largest, e / e.sum(-1, keepdim=True).clamp(min=torch.finfo(e.dtype).tiny))
     slope = ((w * gaps).sum(-1) - _of_cells(cells, there, r) + largest.squeeze(-1)) / (

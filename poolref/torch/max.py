@@ -260,7 +260,8 @@ def _flat_index(choice: Tensor, regions: Regions, spatial: Sequence[int]) -> tup
 # In training what a backward needs is one byte for each output; the map itself is not kept.
 max_windows: Final = CustomOp(
     "max_windows(Tensor x, SymInt[] regions, bool smallest, bool training) -> (Tensor y, Tensor choice)",
-    "max_windows_backward(Tensor grad, Tensor choice, SymInt[] regions, SymInt[] spatial, bool channels_last) -> Tensor x",
+    "max_windows_backward(Tensor grad, Tensor choice, SymInt[] regions, SymInt[] spatial, bool channels_last)"
+    " -> Tensor x",
     _run,
     _run_backward,
     exact=_exact,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from poolref.regions import Regions
-from poolref.torch._engine.checks import check_floats
+from poolref.torch._engine.checks import check_floats, in_onnx_export
 from poolref.torch._engine.forms import (
     AdaptivePool,
     GlobalPool,
@@ -43,8 +43,8 @@ def median_pool(input: Tensor, regions: Regions) -> Tensor:
         TypeError: `input` does not hold floats, or `regions` is not a kind of regions.
         ValueError: `input` has too few axes or an empty spatial axis, or a region does not fit.
 
-    Formula: of the N cells of region o in order, `y[o] = (x[(N - 1) // 2] + x[N // 2]) / 2`, counted from 0.  Half of the
-    gradient goes to each of the two; cells of one value stand in the order in which they are met.
+    Formula: of the N cells of region o in order, `y[o] = (x[(N - 1) // 2] + x[N // 2]) / 2`, counted from 0.  Half of
+    the gradient goes to each of the two; cells of one value stand in the order in which they are met.
 
     Source: huang1979, for filters.
     """
@@ -53,8 +53,9 @@ def median_pool(input: Tensor, regions: Regions) -> Tensor:
 
 
 def _of_cells(cells: Tensor, there: Tensor) -> Tensor:
-    missing_last = (~there).to(torch.uint8).sort(stable=True).indices.expand_as(cells)
-    ordered = torch.where(there, cells, torch.inf).gather(-1, missing_last).sort(stable=True).values
+    stable = {} if in_onnx_export() else {"stable": True}  # ONNX has no such sort, nor a gradient
+    missing_last = (~there).to(torch.int32).sort(dim=-1, **stable).indices.expand_as(cells)
+    ordered = torch.where(there, cells, torch.inf).gather(-1, missing_last).sort(dim=-1, **stable).values
     n = there.sum(-1, keepdim=True)
     low, high = (ordered.gather(-1, i.clamp(min=0).expand(*cells.shape[:-1], 1)) for i in ((n - 1) // 2, n // 2))
     middle = torch.where(n % 2 == 1, low, low / 2 + high / 2)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from poolref.checks import check_fraction, check_same_shape, check_window
 from poolref.regions import Regions, Whole, Window
 from poolref.torch._engine.checks import check_float_tensor, check_floats, check_number_or_tensor, widen
+from poolref.torch._engine.cpu_windows import laid_out_like
 from poolref.torch._engine.forms import (
     LEARNED,
     AdaptivePool,
@@ -90,7 +91,7 @@ def _mean(input: Tensor, regions: Regions) -> Tensor:
 
 
 def _global_mixed_pool(ndim: int, input: Tensor, alpha: float | Tensor = 0.5, keepdim: bool = True) -> Tensor:
-    """A mixture of maximum and mean over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
+    """A mixture of max and mean over whole maps: (N, C, {maps}) or (C, {maps}) -> the same with spatial sizes of 1.
 
     Args:
         input: the maps.
@@ -172,39 +173,39 @@ class _GlobalMixedPool(_MixedPool, GlobalPool):
 
 
 class MixedPool1d(_WindowMixedPool, ndim=1):
-    """A mixture of maximum and mean over a sliding window: (N, C, L) or (C, L) -> the output's size."""
+    """A mixture of max and mean over a sliding window: (N, C, L) or (C, L) -> the output's size."""
 
 
 class MixedPool2d(_WindowMixedPool, ndim=2):
-    """A mixture of maximum and mean over a sliding window: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+    """A mixture of max and mean over a sliding window: (N, C, H, W) or (C, H, W) -> the output's sizes."""
 
 
 class MixedPool3d(_WindowMixedPool, ndim=3):
-    """A mixture of maximum and mean over a sliding window: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+    """A mixture of max and mean over a sliding window: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
 
 
 class AdaptiveMixedPool1d(_AdaptiveMixedPool, ndim=1):
-    """A mixture of maximum and mean over a fixed number of bins: (N, C, L) or (C, L) -> the output's size."""
+    """A mixture of max and mean over a fixed number of bins: (N, C, L) or (C, L) -> the output's size."""
 
 
 class AdaptiveMixedPool2d(_AdaptiveMixedPool, ndim=2):
-    """A mixture of maximum and mean over a fixed number of bins: (N, C, H, W) or (C, H, W) -> the output's sizes."""
+    """A mixture of max and mean over a fixed number of bins: (N, C, H, W) or (C, H, W) -> the output's sizes."""
 
 
 class AdaptiveMixedPool3d(_AdaptiveMixedPool, ndim=3):
-    """A mixture of maximum and mean over a fixed number of bins: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
+    """A mixture of max and mean over a fixed number of bins: (N, C, D, H, W) or (C, D, H, W) -> the output's sizes."""
 
 
 class GlobalMixedPool1d(_GlobalMixedPool, ndim=1):
-    """A mixture of maximum and mean over whole maps: (N, C, L) or (C, L) -> size 1."""
+    """A mixture of max and mean over whole maps: (N, C, L) or (C, L) -> size 1."""
 
 
 class GlobalMixedPool2d(_GlobalMixedPool, ndim=2):
-    """A mixture of maximum and mean over whole maps: (N, C, H, W) or (C, H, W) -> sizes of 1."""
+    """A mixture of max and mean over whole maps: (N, C, H, W) or (C, H, W) -> sizes of 1."""
 
 
 class GlobalMixedPool3d(_GlobalMixedPool, ndim=3):
-    """A mixture of maximum and mean over whole maps: (N, C, D, H, W) or (C, D, H, W) -> sizes of 1."""
+    """A mixture of max and mean over whole maps: (N, C, D, H, W) or (C, D, H, W) -> sizes of 1."""
 
 
 @overridable()
@@ -243,7 +244,7 @@ def gated_pool(input: Tensor, window: Window, weight: Tensor) -> Tensor:
     convolve = (F.conv1d, F.conv2d, F.conv3d)[n - 1]
     scores = convolve(padded, weight.to(wide.dtype)[None, None], stride=window.stride, dilation=window.dilation)
     gate = scores[(..., *map(slice, output))].sigmoid().reshape(*lead, *output)
-    return (gate * max_pool(wide, window) + (1 - gate) * _mean(wide, window)).to(input.dtype)
+    return laid_out_like((gate * max_pool(wide, window) + (1 - gate) * _mean(wide, window)).to(input.dtype), input, n)
 
 
 class GatedPool2d(WindowPool, ndim=2, reducer=gated_pool):

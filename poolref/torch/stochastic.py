@@ -14,6 +14,7 @@ from torch import Tensor
 from poolref.checks import check_flag, check_non_negative
 from poolref.regions import Pyramid, Regions
 from poolref.torch._engine.checks import check_floats, widen
+from poolref.torch._engine.cpu_windows import laid_out_like
 from poolref.torch._engine.forms import Ints, WindowPool, check_rank_of, window_function
 from poolref.torch._engine.overridable import overridable
 from poolref.torch._engine.pool_op import pool_op
@@ -79,7 +80,7 @@ def _drawn(x: Tensor, regions: Regions, generator: torch.Generator | None) -> tu
     chosen = index.expand(drawn.shape[:-1] + index.shape[-1:]).gather(-1, drawn).squeeze(-1)
     n = regions.ndim
     values = x.flatten(-n).gather(-1, chosen.clamp(min=0).flatten(-n)).view(chosen.shape)
-    return torch.where(chosen < 0, 0, values), chosen
+    return laid_out_like(torch.where(chosen < 0, 0, values), x, n), chosen
 
 
 @overridable()

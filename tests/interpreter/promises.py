@@ -6,9 +6,16 @@ from column import BOXES, POOLS
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import poolref.torch._engine.dispatch as cuda
-from poolref.torch.functional import expected_pool2d, roi_pool
+from poolref.regions import Window
+from poolref.torch.functional import expected_pool2d, median_pool2d, roi_pool
+from poolref.torch.max import swept_max
 
-WITHOUT_KERNELS = (lambda x: roi_pool(x, BOXES, 2), lambda x: expected_pool2d(x.abs(), 2))
+WITHOUT_KERNELS = (
+    lambda x: roi_pool(x, BOXES, 2),
+    lambda x: expected_pool2d(x.abs(), 2),
+    lambda x: median_pool2d(x, 2),
+    lambda x: swept_max(x, Window(2)),
+)
 
 
 class Recorder(TorchDispatchMode):

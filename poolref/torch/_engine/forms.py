@@ -10,8 +10,8 @@ An operator's file writes its reducer once, say `soft_pool(input, regions)`.  Fr
 with the arguments of torch.nn.functional and torch.nn.  What the reducer takes after the regions comes after these.  An
 operator whose forms have other arguments writes one function with a leading `ndim`, or a class of its own.
 
-Types say to editors what `help()` says at run time.  In docstrings `{maps}` stands for the spatial axes, `{reducer}` for
-the reducer and `{own}` for arguments of its own.
+Types say to editors what `help()` says at run time.  In docstrings `{maps}` stands for the spatial axes, `{reducer}`
+for the reducer and `{own}` for arguments of its own.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def squeezed(pooled: Tensor, ndim: int, keepdim: bool) -> Tensor:
 
 
 def check_rank_of(input: object, ndim: int) -> None:
-    """Raise a ValueError if `input` is a tensor that is neither a map of `ndim` axes with channels nor a batch of them."""
+    """Raise a ValueError if `input` is a tensor, but neither a map of `ndim` axes nor a batch of maps."""
     if isinstance(input, Tensor) and not ndim + 1 <= input.ndim <= ndim + 2:
         accepted = f"(N, C, {_MAPS[ndim]}) or (C, {_MAPS[ndim]})"
         raise ValueError(f"input must have the shape {accepted}, got {tuple(input.shape)}")
@@ -160,7 +160,7 @@ def adaptive_function(reducer: Callable[Concatenate[Tensor, Regions, P], T], ndi
 
         Args:
             input: the maps.
-            output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps a size.{own}
+            output_size: bins along each axis; an int, or a sequence with one entry for each axis.  None keeps one.{own}
 
         Raises:
             TypeError, ValueError: as `{reducer}` and `poolref.regions.Adaptive`.
@@ -283,7 +283,7 @@ class Pool(PoolModule):
         return self.reducer(input, self.regions, *[getattr(self, name) for name in self.options])
 
     def is_plain(self, input: Tensor) -> bool:
-        """Whether torch's operator, if there is one, can take `input` at once: nothing is left to check or to choose."""
+        """Whether torch's operator, if there is one, can take `input`: nothing is left to check or to choose."""
         return (
             type(input) is Tensor
             and input.dtype in (torch.float32, torch.float64)
@@ -421,4 +421,4 @@ class LearnedPool(Pool):
 
 LEARNED = """
     learnable: make the number a parameter.
-    channels: the number of channels, an int of at least 1, each then with a number of its own.  Default None: one for all."""
+    channels: the number of channels, an int of at least 1, each with a number of its own.  Default None: one."""

@@ -1,7 +1,7 @@
 """What a function or a module of the column owes the tools around it.
 
-- :func:`overridable`: whatever stands in for a tensor (a subclass, torch.fx's proxy, a mode) may take the function over,
-  as torch's own functions let it; and a tensor that is spread over processes is pooled where its planes lie.
+- :func:`overridable`: whatever stands in for a tensor (a subclass, torch.fx's proxy, a mode) may take the function
+  over, as torch's own functions let it; and a tensor that is spread over processes is pooled where its planes lie.
 - :class:`PoolModule`: torch.fx keeps the module whole, as it keeps torch.nn's.
 """
 

@@ -36,8 +36,8 @@ class SharedSums(NamedTuple):
 
     Args:
         forward: `(x, sweep, *numbers)` -> y, or None if it would not be exact.
-        backward: `(grad, x, y, sweep, *numbers)` -> the gradient of x, or None; of a learned reducer `(grad, x, y, sweep,
-            needs_t, *numbers)` -> the gradient of x and, if `needs_t`, that of the number for every plane, or None.
+        backward: `(grad, x, y, sweep, *numbers)` -> the gradient of x, or None; of a learned reducer `(grad, x, y,
+            sweep, needs_t, *numbers)` -> the gradient of x and, if `needs_t`, of the number for every plane, or None.
     """
 
     forward: Callable[..., Tensor | None]
@@ -216,8 +216,8 @@ def pool_op(
             Autograd must be able to differentiate it.
         fill: what stands in the cells that take no part.  Default 0.
         shared_sums: see `SharedSums`.  Default: none.
-        cells_backward: `(grad, cells, there, *numbers)` -> the gradient of the cells, with `grad` (..., 1); of a learned
-            reducer also each output's share in the gradient of the number.  Default: autograd of `of_cells`.
+        cells_backward: `(grad, cells, there, *numbers)` -> the gradient of the cells, `grad` being (..., 1); of a
+            learned reducer also each output's share in the gradient of the number.  Default: autograd of `of_cells`.
         learned: whether the first number may be a tensor that broadcasts against x, constant along the spatial axes,
             and then has a gradient.  Default False.
         triton: the file of `poolref.triton` with functions `<name>(x, regions, *numbers)` -> y and

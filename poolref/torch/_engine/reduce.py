@@ -79,7 +79,7 @@ def region_sum(x: Tensor, regions: Regions) -> Tensor:
 def region_mean(x: Tensor, regions: Regions) -> Tensor:
     """The mean over the cells of every region; padding takes no part."""
     n, spatial = regions.ndim, _spatial(x, regions)
-    if isinstance(regions, Window | Running | Box):
+    if isinstance(regions, Window | Running | Box) or in_onnx_export():  # which takes bins of one size only
         wide = widen(x)
         return (region_sum(wide, regions) / region_counts(regions, spatial, wide)).to(x.dtype)
     size = regions.output_shape(spatial)

@@ -1,7 +1,7 @@
 """Tensors that are spread over processes (torch.distributed.tensor): every process pools the planes it holds.
 
-A plane is pooled by itself, so a map that is spread along its batch or its channels stays so, and nothing is sent.  A map
-that is spread along a spatial axis would need the edges of its neighbours; it is refused, with what to do instead.
+A plane is pooled by itself, so a map that is spread along its batch or its channels stays so, and nothing is sent.  A
+map that is spread along a spatial axis would need the edges of its neighbours; it is refused, with what to do instead.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def on_shards(
 ) -> Any:
     """Call `function` on what this process holds of the first argument, and return its results spread likewise.
 
-    Other tensors are taken as the first is spread, where they have its axes; numbers with an axis of size 1 are whole on
-    every process, and their gradients are sums over the processes.
+    Other tensors are taken as the first is spread, where they have its axes; numbers with an axis of size 1 are whole
+    on every process, and their gradients are sums over the processes.
     """
     x, others = args[0], args[1:]
     if not isinstance(ndim, int):

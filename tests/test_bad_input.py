@@ -331,6 +331,8 @@ TAKES_INTS = ("center", "corner", "max_pool", "max_unpool", "min", "pyramid", "s
 
 def rest_of(name):
     stem, ndim = (name[:-2], int(name[-2])) if name[-2:] in ("1d", "2d", "3d") else (name, 2)
+    if stem == "max_unpool" and stem != name:
+        return (torch.zeros(2, 4, *[6] * ndim, dtype=torch.int64), 2), ndim
     if stem in REST:
         return REST[stem], ndim
     norm = (2,) if "lp_pool" in stem else ()
@@ -493,7 +495,7 @@ TORCH = {
     # pyramids
     "levels no tuple": (lambda: pt.SpatialPyramidPool2d(3), TypeError, ["levels", "tuple of ints", "3"]),
     "a float level": (lambda: functional.spatial_pyramid_pool2d(T, (2.0,)), TypeError, ["levels", "(2.0,)", "int"]),
-    "unknown mode": (lambda: pt.SpatialPyramidPool2d((2,), "median"), ValueError, ["mode", '"max"', "'median'"]),
+    "unknown mode": (lambda: pt.SpatialPyramidPool2d((2,), "mode"), ValueError, ["mode", '"max"', "'mode'"]),
     "mode no text": (lambda: functional.spatial_pyramid_pool2d(T, (2,), 3), ValueError, ["mode", '"max"', "3"]),
     # gates, blurs, draws, indices
     "no weight": (lambda: functional.gated_pool(T, Window(2), None), TypeError, ["weight", "floats", "NoneType"]),
@@ -604,7 +606,9 @@ TORCH = {
     "bins 0": (lambda: pt.RoIPool(0), ValueError, ["output_size", "at least 1", "0"]),
     "scale NaN": (lambda: pt.RoIAlign(2, NAN), ValueError, ["spatial_scale must be above 0", "nan"]),
     "scale text": (lambda: functional.roi_pool(T, BOX, 2, "1"), TypeError, ["spatial_scale", "number", "'1'"]),
-    "samples -1": (lambda: pt.RoIAlign(2, sampling_ratio=-1), ValueError, ["sampling_ratio", "at least 0", "-1"]),
+    "samples 1.5": (lambda: pt.RoIAlign(2, sampling_ratio=1.5), TypeError, ["sampling_ratio", "int", "1.5"]),
+    "boxes of one map": (lambda: functional.roi_align(T, [BOX[:, 1:]], 2), ValueError, ["boxes", "2 images", "1"]),
+    "boxes of 5 in a list": (lambda: functional.roi_align(T, [BOX, BOX], 2), ValueError, ["boxes", "(K, 4)", "(1, 5)"]),
     "scales no tuple": (lambda: pt.AdaptiveFeaturePool(2, 3), ValueError, ["scales must be a tuple", "3"]),
     "levels no maps": (
         lambda: pt.AdaptiveFeaturePool(2, (1.0,))(None, BOX),

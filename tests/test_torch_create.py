@@ -154,3 +154,37 @@ def test_replace_pooling_refuses(old, replacements, error, message):
 def test_replace_pooling_refuses_the_model_itself():
     with pytest.raises(ValueError, match="model must contain.*MaxPool2d"):
         replace_pooling(nn.MaxPool2d(2), {nn.MaxPool2d: "soft"})
+
+
+def test_a_replacement_keeps_the_sizes_of_maps():
+    """ResNet's pooling fits a blur; windows that do not are refused, or left to arguments of the caller's."""
+    for old, name, expected in (
+        (nn.MaxPool2d(3, 2, 1), "blur", "BlurPool2d(filter_size=3, stride=2)"),
+        (nn.MaxPool2d((3, 3), (2, 2), 1), "blur", "BlurPool2d(filter_size=3, stride=2)"),
+        (nn.MaxPool2d(2), ("blur", {"filter_size": 4}), "BlurPool2d(filter_size=4, stride=2)"),
+    ):
+        model = nn.Sequential(old)
+        replace_pooling(model, {nn.MaxPool2d: name})
+        assert repr(model[0]) == expected
+    for old in (nn.MaxPool2d(7, 2), nn.MaxPool2d(2), nn.AvgPool2d(3, 2)):
+        model = nn.Sequential(old)
+        with pytest.raises(ValueError, match=r"'0'.*cannot become BlurPool2d.* maps of size .* would become"):
+            replace_pooling(model, {type(old): "blur"})
+        assert model[0] is old
+
+
+def test_a_replacement_keeps_hooks_dtype_and_device():
+    for model, dtype, device in (
+        (network().double(), torch.float64, "cpu"),
+        (network().to(torch.bfloat16), torch.bfloat16, "cpu"),
+        (network().to("meta"), torch.float32, "meta"),
+    ):
+        seen = []
+        handle = model[1].register_forward_hook(lambda *_, seen=seen: seen.append("hook"))
+        replace_pooling(model, {nn.MaxPool2d: "gem", nn.AdaptiveAvgPool2d: "gem"})
+        assert {(p.dtype, p.device.type) for p in model.parameters()} == {(dtype, device)}
+        x = torch.rand(1, 3, 20, 20, dtype=dtype, device=device)
+        model(x)
+        handle.remove()
+        model(x)
+        assert seen == ["hook"]

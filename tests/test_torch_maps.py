@@ -205,7 +205,7 @@ def test_a_pyramid_is_its_levels(seed, levels, height, width):
     "make, error, words",
     [
         (lambda: SpatialPyramidPool2d((0,)), ValueError, "levels"),
-        (lambda: SpatialPyramidPool2d(mode="median"), ValueError, 'mode must be "max", "average"'),
+        (lambda: SpatialPyramidPool2d(mode="mode"), ValueError, 'mode must be "max", "average"'),
         (lambda: spatial_pyramid_pool2d(draw(4, 4)), ValueError, r"\(N, C, H, W\) or \(C, H, W\)"),
         (lambda: CornerPool("top"), ValueError, 'corner must be "top_left" or "bottom_right"'),
         (lambda: corner_pool(draw(2, 2), draw(2, 3)), ValueError, "b must have the shape of a"),

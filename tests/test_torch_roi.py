@@ -194,7 +194,7 @@ def test_adaptive_feature_pooling_is_the_maximum_of_levels():
         (lambda: roi_align(draw(2, 3, 4, 4), BOXES.long(), 2), TypeError, "boxes must be a torch.Tensor of floats"),
         (lambda: RoIPool(0), ValueError, "output_size"),
         (lambda: RoIAlign(2, spatial_scale=0), ValueError, "spatial_scale must be above 0"),
-        (lambda: RoIAlign(2, sampling_ratio=-1), ValueError, "sampling_ratio must be at least 0"),
+        (lambda: RoIAlign(2, sampling_ratio=1.5), TypeError, "sampling_ratio must be an int"),
         (lambda: RoIAlign(2, aligned=1), TypeError, "aligned must be True or False"),
         (lambda: AdaptiveFeaturePool(2, ()), ValueError, "scales must be a tuple"),
         (lambda: AdaptiveFeaturePool(2, (1,))([], BOXES), ValueError, "levels must hold 1 maps"),
@@ -220,3 +220,12 @@ def test_both_infinities_make_nan():
     x = torch.tensor([[[[torch.inf, -torch.inf, 3.0]]]])
     boxes = torch.tensor([[0, 0.5, 0.0, 1.5, 1.0], [0, 1.5, 0.0, 2.5, 1.0]])
     np.testing.assert_array_equal(roi_align(x, boxes, 1).flatten(), [np.nan, -np.inf])
+
+
+def test_boxes_in_lists_and_negative_ratios_as_in_torchvision():
+    x = draw(2, 3, 6, 7).float()
+    boxes = [torch.tensor([[0.0, 1.0, 4.0, 5.0], [2.0, 2.0, 3.0, 6.0]]), torch.zeros(0, 4)]
+    rows = torch.nn.functional.pad(boxes[0], [1, 0])
+    for pool in (roi_pool, roi_align):
+        assert torch.equal(pool(x, boxes, (2, 3)), pool(x, rows, (2, 3)))
+    assert torch.equal(RoIAlign(2, sampling_ratio=-1)(x, rows), RoIAlign(2)(x, rows))

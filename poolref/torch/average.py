@@ -11,7 +11,7 @@ from torch import Tensor
 from poolref.checks import check_flag, check_int
 from poolref.regions import Adaptive, Pyramid, Regions, Window
 from poolref.torch._engine.checks import check_floats, check_numbers, widen
-from poolref.torch._engine.cpu_windows import empty_like
+from poolref.torch._engine.cpu_windows import empty_like, laid_out_like
 from poolref.torch._engine.custom_op import CustomOp
 from poolref.torch._engine.dispatch import kernel_files, runs_kernels, triton_function
 from poolref.torch._engine.forms import (
@@ -156,7 +156,7 @@ def sum_pool(input: Tensor, regions: Regions) -> Tensor:
         return average_windows(input, regions, True, 1)
     wide = widen(input)
     sums = by_level(region_sum, wide, regions) if isinstance(regions, Pyramid) else region_sum(wide, regions)
-    return sums.to(input.dtype)
+    return laid_out_like(sums.to(input.dtype), input, regions.ndim)
 
 
 # --- on a GPU --------------------------------------------------------------------------------------------------------

@@ -149,10 +149,19 @@ def _one_for_all(value: Any) -> Any:
     return value[0] if isinstance(value, (tuple, list)) and len(set(value)) == 1 else value
 
 
+def _without_numbers(module: nn.Module) -> nn.Module:
+    """A copy that holds no numbers and calls no hooks."""
+    twin = copy.copy(module)
+    for key, value in vars(module).items():
+        if "hook" in key and isinstance(value, Mapping):
+            setattr(twin, key, type(value)())
+    return copy.deepcopy(twin).to("meta")
+
+
 def _check_sizes(name: str, old: nn.Module, new: nn.Module) -> None:
     """Raise a ValueError if the two give maps of different sizes, tried on small ones that hold no numbers."""
     ndim = int(type(old).__name__[-2])
-    old, new = (copy.deepcopy(module).to("meta") for module in (old, new))
+    old, new = (_without_numbers(module) for module in (old, new))
     for n in range(1, 40):
         x = torch.empty(1, getattr(new, "channels", None) or 1, *[n] * ndim, device="meta")
         sizes = []

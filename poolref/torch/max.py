@@ -17,7 +17,7 @@ from poolref.checks import check_flag
 from poolref.regions import Adaptive, Columns, Pyramid, Regions, Rows, Running, Whole, Window
 from poolref.torch._engine.checks import check_numbers, in_onnx_export, lowest
 from poolref.torch._engine.cpu_running import running_max
-from poolref.torch._engine.cpu_windows import Sweep, channels_innermost, empty_like
+from poolref.torch._engine.cpu_windows import Sweep, channels_innermost, empty_like, laid_out_like
 from poolref.torch._engine.custom_op import CustomOp
 from poolref.torch._engine.dispatch import from_triton, kernel_files, runs_kernels, triton_function
 from poolref.torch._engine.forms import (
@@ -101,17 +101,20 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
         )
     if runs_kernels(input, regions, KERNELS):
         return max_by_kernel(input, regions)
-    if isinstance(regions, Pyramid):
-        return _pyramid_max(input, regions)[0]
     if isinstance(regions, Running) and runs_kernels(input):
         return scan_max(input, regions)
-    if isinstance(regions, Running) and input.is_cpu:
-        return running_max(input, regions)
+    return laid_out_like(_by_torch(input, regions), input, regions.ndim)
+
+
+def _by_torch(x: Tensor, regions: Regions) -> Tensor:
+    """By torch's operators, or by our own for the CPU."""
+    if isinstance(regions, Pyramid):
+        return _pyramid_max(x, regions)[0]
+    if isinstance(regions, Running) and x.is_cpu:
+        return running_max(x, regions)
     if not isinstance(regions, Window):
-        return region_max(input, regions)[0]
-    if _is_swept(input, regions.ndim):
-        return swept_max(input, regions)
-    return window_max(input, regions)
+        return region_max(x, regions)[0]
+    return swept_max(x, regions) if _is_swept(x, regions.ndim) else window_max(x, regions)
 
 
 def _max_of_cells(x: Tensor, regions: Regions) -> Tensor:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from poolref.numpy.core import Grid, Strip, apply, apply_backward, as_floats
+from poolref.numpy.arrays import as_floats
+from poolref.numpy.blocks import apply, apply_backward
+from poolref.numpy.grid import Grid, RegionCells
 from poolref.regions import Regions
 
 
@@ -45,35 +47,35 @@ def median_pool_backward(grad_output: np.ndarray, x: np.ndarray, regions: Region
 
 
 def _forward(x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
-    for i, rows, strip in grid.strips(range(len(x))):
-        low, high = (np.take_along_axis(_cells(x[i], strip), place, 1) for place in _middle(x[i], strip))
+    for i, rows, layout in grid.region_cells(range(len(x))):
+        low, high = (np.take_along_axis(_cells(x[i], layout), place, 1) for place in _middle(x[i], layout))
         with np.errstate(invalid="ignore"):
-            y = np.where(strip.counts.reshape(-1, 1) % 2, low, low / 2 + high / 2)
-        out[i, rows] = np.where(_has_none(x[i], strip), np.nan, y).reshape(strip.output_shape)
+            y = np.where(layout.counts.reshape(-1, 1) % 2, low, low / 2 + high / 2)
+        out[i, rows] = np.where(_has_none(x[i], layout), np.nan, y).reshape(layout.output_shape)
 
 
 def _backward(g: np.ndarray, x: np.ndarray, grid: Grid, out: np.ndarray) -> None:
     out[...] = 0
-    for i, rows, strip in grid.strips(range(len(x))):
-        shares = np.where(_has_none(x[i], strip), 0, g[i, rows].reshape(-1, 1) / 2)
-        grad = np.zeros_like(_cells(x[i], strip))
-        for place in _middle(x[i], strip):
+    for i, rows, layout in grid.region_cells(range(len(x))):
+        shares = np.where(_has_none(x[i], layout), 0, g[i, rows].reshape(-1, 1) / 2)
+        grad = np.zeros_like(_cells(x[i], layout))
+        for place in _middle(x[i], layout):
             np.put_along_axis(grad, place, np.take_along_axis(grad, place, 1) + shares, 1)
-        out[i] += strip.scatter(grad)
+        out[i] += layout.scatter(grad)
 
 
-def _cells(plane: np.ndarray, strip: Strip) -> np.ndarray:
-    return strip.gather(plane, fill=0)
+def _cells(plane: np.ndarray, layout: RegionCells) -> np.ndarray:
+    return layout.gather(plane, fill=0)
 
 
-def _has_none(plane: np.ndarray, strip: Strip) -> np.ndarray:
+def _has_none(plane: np.ndarray, layout: RegionCells) -> np.ndarray:
     """Whether a region has no median: (regions, 1)."""
-    return np.isnan(_cells(plane, strip)).any(1, keepdims=True) | (strip.counts.reshape(-1, 1) == 0)
+    return np.isnan(_cells(plane, layout)).any(1, keepdims=True) | (layout.counts.reshape(-1, 1) == 0)
 
 
-def _middle(plane: np.ndarray, strip: Strip) -> tuple[np.ndarray, np.ndarray]:
+def _middle(plane: np.ndarray, layout: RegionCells) -> tuple[np.ndarray, np.ndarray]:
     """Where the two middle cells of every region stand among its cells, twice the one if there is only one."""
-    there = strip.gather(np.ones_like(plane), fill=0)
-    order = np.lexsort((_cells(plane, strip), there == 0))  # what is missing comes last
+    there = layout.gather(np.ones_like(plane), fill=0)
+    order = np.lexsort((_cells(plane, layout), there == 0))  # what is missing comes last
     n = there.sum(1, keepdims=True).astype(int)
     return np.take_along_axis(order, np.maximum(n - 1, 0) // 2, 1), np.take_along_axis(order, n // 2 * (n > 0), 1)

@@ -131,7 +131,8 @@ class AttentionPool2d(PoolModule):
         if mask is not None:
             check_mask_tensor(mask, (*input.shape[:-3], *input.shape[-2:]))
         positions = self.positions
-        if tuple(input.shape[-2:]) != self.size:
+        # A compiler would fix the sizes that it compares; interpolated to their own size the positions are the same.
+        if torch.compiler.is_compiling() or tuple(input.shape[-2:]) != self.size:
             positions = F.interpolate(positions[None], input.shape[-2:], mode="bilinear", align_corners=False)[0]
         if mask is None:
             mean = input.mean((-2, -1))

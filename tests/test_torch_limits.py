@@ -7,8 +7,7 @@ import torch
 from every_operator import EXAMPLES
 
 import poolref.torch
-from poolref.numpy import lse_pool_backward
-from poolref.regions import Window
+from poolref.regions import Adaptive, Pyramid, Running, Whole, Window
 from poolref.torch import functional
 
 
@@ -44,12 +43,18 @@ def test_softpool_of_numbers_near_overflow():
     torch.testing.assert_close(x.grad, torch.tensor([[[1 / 3, 1 / 3, 0], [1 / 3, 0, 0]]]))
 
 
-def test_log_mean_exp_of_nothing_but_minus_infinity():
+@pytest.mark.parametrize("regions", [Window(3, 2, 1), Adaptive(3), Whole(), Pyramid(), Running("up")], ids=repr)
+@pytest.mark.parametrize("reducer", [functional.soft_pool, functional.lse_pool], ids=lambda reducer: reducer.__name__)
+def test_nothing_but_minus_infinity_has_no_gradient(reducer, regions):
+    """First and second derivatives, backwards and in forward mode."""
     x = torch.full((1, 1, 4, 4), -torch.inf, dtype=torch.float64, requires_grad=True)
-    y = functional.lse_pool(x, Window(3, 2, 1))
-    y.backward(torch.ones_like(y))
-    expected = lse_pool_backward(torch.ones_like(y).numpy(), x.detach().numpy(), Window(3, 2, 1))
-    torch.testing.assert_close(x.grad, torch.from_numpy(expected))
+    y = reducer(x, regions)
+    assert (y == -torch.inf).all()
+    grad = torch.autograd.grad(y, x, torch.ones_like(y), create_graph=True)[0]
+    assert torch.equal(grad, torch.zeros_like(x))
+    assert torch.equal(torch.autograd.grad(grad.sum(), x)[0], torch.zeros_like(x))
+    tangent = torch.func.jvp(lambda x: reducer(x, regions), (x.detach(),), (torch.ones_like(x),))[1]
+    assert torch.equal(tangent, torch.zeros_like(y))
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -18,8 +18,8 @@ def lse_pool(x: np.ndarray, regions: Regions, r: float = 10) -> np.ndarray:
     """Return the log-mean-exp of every region: (..., *spatial) -> (..., *output spatial).
 
     The result lies between the mean and the maximum of its region, and at most `log(N) / r` below the maximum of its N
-    cells.  Padding takes no part.  -inf adds nothing; a region of nothing but -inf, or without cells, gives -inf;
-    a cell at +inf gives +inf; NaN propagates.
+    cells.  Padding takes no part.  -inf adds nothing; a region of nothing but -inf, or without cells, gives -inf
+    and has no gradient; a cell at +inf gives +inf; NaN propagates.
 
     Args:
         x: floats; the last `regions.ndim` axes are spatial.

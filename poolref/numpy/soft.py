@@ -15,7 +15,8 @@ def soft_pool(x: np.ndarray, regions: Regions) -> np.ndarray:
     """Return the softmax-weighted mean of every region: (..., *spatial) -> (..., *output spatial).
 
     The result lies between the mean and the maximum of its region.  Padding takes no part.  A cell at -inf has weight
-    0; a region of nothing but -inf, or without cells, gives -inf; a cell at +inf gives +inf; NaN propagates.
+    0; a region of nothing but -inf, or without cells, gives -inf and has no gradient; a cell at +inf gives +inf; NaN
+    propagates.
 
     Args:
         x: floats; the last `regions.ndim` axes are spatial.
@@ -92,4 +93,4 @@ def _by_region(plane: np.ndarray, layout: RegionCells) -> tuple[np.ndarray, np.n
     w = softmax(cells)
     with np.errstate(invalid="ignore"):
         y = np.where(w == 0, 0, w * cells).sum(1, keepdims=True)
-    return cells, w, y
+    return cells, w, np.where(w.any(1, keepdims=True), y, -np.inf)

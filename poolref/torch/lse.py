@@ -55,8 +55,8 @@ def lse_pool(input: Tensor, regions: Regions, r: float | Tensor = 10) -> Tensor:
     """Return the log-mean-exp of every region: (..., *spatial) -> (..., *output spatial).
 
     The result lies between the mean and the maximum of its region, and at most `log(N) / r` below the maximum of its N
-    cells.  Padding takes no part.  -inf adds nothing; a region of nothing but -inf, or without cells, gives -inf;
-    a cell at +inf gives +inf; NaN propagates.
+    cells.  Padding takes no part.  -inf adds nothing; a region of nothing but -inf, or without cells, gives -inf
+    and has no gradient; a cell at +inf gives +inf; NaN propagates.
 
     Args:
         input: floats of any dtype; the last `regions.ndim` axes are spatial.
@@ -136,7 +136,6 @@ def _of_cells(cells: Tensor, there: Tensor, r: float | Tensor) -> Tensor:
 
 def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor, r: float | Tensor) -> tuple[Tensor, Tensor]:
     gaps, weighs, largest = _gaps(cells, there)
-    weighs = weighs | (largest == -torch.inf)  # cells at -inf share the weight, padding among them
     e = torch.where(weighs, torch.exp(r * gaps), 0)
     w = torch.where(largest != largest, largest, e / e.sum(-1, keepdim=True).clamp(min=torch.finfo(e.dtype).tiny))
     slope = ((w * gaps).sum(-1) - _of_cells(cells, there, r) + largest.squeeze(-1)) / (

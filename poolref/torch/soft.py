@@ -50,7 +50,8 @@ def soft_pool(input: Tensor, regions: Regions) -> Tensor:
     """Return the softmax-weighted mean of every region: (..., *spatial) -> (..., *output spatial).
 
     The result lies between the mean and the maximum of its region.  Padding takes no part.  A cell at -inf has weight
-    0; a region of nothing but -inf, or without cells, gives -inf; a cell at +inf gives +inf; NaN propagates.
+    0; a region of nothing but -inf, or without cells, gives -inf and has no gradient; a cell at +inf gives +inf; NaN
+    propagates.
 
     Args:
         input: floats of any dtype; the last `regions.ndim` axes are spatial.
@@ -105,20 +106,22 @@ def _tame(x: Tensor) -> bool:
 # Each region by itself, its own maximum subtracted: always exact.
 
 
-def _weights(cells: Tensor) -> Tensor:
+def _weights(cells: Tensor) -> tuple[Tensor, Tensor]:
+    """The weight of every cell, and the largest cell of its region, no variable."""
     largest = cells.detach().amax(-1, keepdim=True)
-    # Cells at +inf share the weight, and so do those of all -inf, padding among them.
-    equal = torch.where(cells == largest, 0.0, -torch.inf)
-    return torch.where(largest.isinf(), equal, cells).movedim(-1, 0).softmax(0).movedim(0, -1)
+    equal = torch.where(cells == largest, 0.0, -torch.inf)  # cells at +inf share the weight
+    w = torch.where(largest.isinf(), equal, cells).movedim(-1, 0).softmax(0).movedim(0, -1)
+    return torch.where(largest == -torch.inf, 0.0, w), largest
 
 
 def _of_cells(cells: Tensor, there: Tensor) -> Tensor:
-    w = _weights(cells)
-    return (w * torch.where(w == 0, 0.0, cells)).sum(-1)  # not 0 * -inf
+    w, largest = _weights(cells)
+    y = (w * torch.where(w == 0, 0.0, cells)).sum(-1)  # not 0 * -inf
+    return torch.where(largest.squeeze(-1) == -torch.inf, -torch.inf, y)
 
 
 def _cells_backward(grad: Tensor, cells: Tensor, there: Tensor) -> Tensor:
-    w, largest = _weights(cells), cells.amax(-1, keepdim=True)
+    w, largest = _weights(cells)
     # x - y as a difference of gaps: y itself is rounded, by much more than 1 where x is large.
     gaps = torch.where((w == 0) | (cells == largest), 0.0, cells - largest)  # inf - inf is no gap
     return grad * w * (1 + gaps - (w * gaps).sum(-1, keepdim=True))

@@ -28,6 +28,7 @@ from poolref.triton.launch import THREADS, Maps, Taps, as_maps, cdiv, launch, la
 from poolref.triton.max import first_cell
 from poolref.triton.means import number, of_planes, plain_power, slope_of_cell, slope_of_region, slope_of_t
 from poolref.triton.soft import pulled
+from poolref.triton.soft import slope_of_region as soft_slope
 from poolref.triton.whole import FULL
 from poolref.triton.windows import bin_of, cell, place, plane, read, store
 
@@ -95,7 +96,7 @@ def large_forward(x, y, choice, grad, slope, lag, t, planes, x_image, x_plane, y
         g = read(grads, ok, o_depth, True, o_row, True, columns, True, G, 0.0).to(tl.float32)
         store(y_planes, state[0], ok, o_depth, o_row, columns, Y)
         if KIND == "soft":
-            store(slopes, g / state[1], ok, o_depth, o_row, columns, Y)
+            store(slopes, soft_slope(g, state[1], state[0]), ok, o_depth, o_row, columns, Y)
             store(lags, state[2] / state[1], ok, o_depth, o_row, columns, Y)
         else:
             mean = state[1] * part

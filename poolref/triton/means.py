@@ -156,7 +156,7 @@ def lowered(mean, excess, largest, t, POWER: tl.constexpr, F: tl.constexpr):
 def slope_of_region(g, total, mean, largest, t, part, POWER: tl.constexpr, F: tl.constexpr):
     """The gradient `g` of a region times that part of `f'(x) / f'(y)` that all cells share; `part` is 1 over them."""
     if F == "lse":
-        slope = g / total
+        slope = tl.where(largest == float("-inf"), 0.0, g / total)
     elif POWER > 0:
         slope = g * part / power(root(mean, POWER), POWER - 1)
     else:

@@ -74,6 +74,12 @@ def region(x, ok, o_depth, o_row, o_column, R: tl.constexpr, X: tl.constexpr, Y:
 
 
 @triton.jit
+def slope_of_region(g, total, largest):
+    """The gradient `g` of a region over its sum of exponentials; 0 if it holds nothing but -inf."""
+    return tl.where(largest == float("-inf"), 0.0, g / total)
+
+
+@triton.jit
 def pulled(v, slope, largest, lag):
     """The gradient `grad w (1 + x - y)` that a cell has from a region: `slope` is its gradient over its sum."""
     gap = below(v, largest)
@@ -118,7 +124,7 @@ def soft_slopes(grad, x, top, slope, lag, planes, x_image, x_plane, g_image, g_p
                                          X, Y, K, S, P, D, BINS, True, BP, BW)  # fmt: skip
         g = read(grads, ok, o_depth, True, o_row + r, o_row + r < Y[1], columns, columns < Y[2], G, 0.0)
         tops = tops + (largest,)
-        slopes = slopes + (g.to(tl.float32) / total,)
+        slopes = slopes + (slope_of_region(g.to(tl.float32), total, largest),)
         lags = lags + (gaps / total,)
     top_planes = plane(top, image, first, y_image, y_plane, BP)
     slope_planes = plane(slope, image, first, y_image, y_plane, BP)
@@ -149,7 +155,7 @@ def soft_backward_apart(grad, x, x_grad, planes, x_image, x_plane, y_image, y_pl
                                              X, Y, S, S, P, D, False, True, BP, BW)  # fmt: skip
         there = (o_depth < Y[0]) & (o_row + r < Y[1]) & (columns < Y[2])  # not so for cells that are left over
         g = read(grads, ok, o_depth, o_depth < Y[0], o_row + r, o_row + r < Y[1], columns, columns < Y[2], Y, 0.0)
-        slope = g.to(tl.float32) / total
+        slope = slope_of_region(g.to(tl.float32), total, largest)
         for i in tl.static_range(SD * SH * SW):
             pull = pulled(cells[i], slope, largest, gaps / total)
             results = results + (tl.where(there, pull, 0.0),)

@@ -29,6 +29,7 @@ from poolref.triton.fold import join, load, meet, nothing, result, save
 from poolref.triton.launch import THREADS, cdiv, channels_innermost, launch, like, power_of_2
 from poolref.triton.means import plain_power, slope_of_cell, slope_of_region, slope_of_t
 from poolref.triton.soft import pulled
+from poolref.triton.soft import slope_of_region as soft_slope
 
 _KEPT = {"max": 1, "sum": 1, "first": 2, "soft": 3, "gem": 2, "lp": 2, "lse": 4}  # parts of a state, t aside
 MOST_BLOCKS = 65_535  # that CUDA starts along an axis, but for the first
@@ -179,7 +180,7 @@ def whole_backward(grad, x, x_grad, choice, states, t, t_grad, planes, image_str
             state = of_line(x, tile, ok, first, of_line_t, eps, R, PART, CELL,
                             KIND, False, POWER, LEARNED, U, BP, BR, BB)  # fmt: skip
         if KIND == "soft":
-            slope = g / state[1]
+            slope = soft_slope(g, state[1], state[0])
             lag = state[2] / state[1]
         else:
             mean = state[1] * factor

@@ -309,7 +309,7 @@ class _AvgPool(WindowPool, reducer=avg_pool):
         divisor = () if self.divisor_override is None else (self.divisor_override,)
         if (
             not self.is_plain(input)
-            or not torch_averages(self.regions, input.shape[-self.ndim :])
+            or (self.ndim == 3 and not torch_averages(self.regions, input.shape[-3:]))
             or (divisor and self.ndim == 1)
         ):
             return super().forward(input)

@@ -78,9 +78,9 @@ def test_ties_tie_and_negatives_are_negative():
 
 
 REFUSED = [
-    ("operator", "median", "operator must be one of .*'median'"),
+    ("operator", "mode", "operator must be one of .*'mode'"),
     ("operator", None, "operator must be"),
-    ("beside", "median", "beside must be one of"),
+    ("beside", "mode", "beside must be one of"),
     ("regions", "circle", "regions must be one of .*'circle'"),
     ("direction", "back", "direction must be one of"),
     ("levels", [], "levels must hold"),

@@ -99,7 +99,7 @@ def test_pointing_at_a_cell_outlines_what_it_sees_on_every_layer_before(figures)
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("digit", 10), ("at", [13, 0]), ("at", [1]), ("first", "median"), ("second", "max_blur")]
+    ("name", "value"), [("digit", 10), ("at", [13, 0]), ("at", [1]), ("first", "mode"), ("second", "max_blur")]
 )
 def test_nonsense_is_refused(name, value):
     with pytest.raises(TraitError, match=f"{name} must be"):

@@ -33,7 +33,8 @@ SHAPES = MappingProxyType(
         "linear.bias": (10,),
     }
 )
-POOLINGS = ("max", "average", "sum", "min", "lp", "soft", "lse", "gem", "mixed", "subsample", "blur", "max_blur")
+_REDUCERS = tuple(row.name for row in catalog.OPERATORS if row.kind == "reducer")
+POOLINGS = (*_REDUCERS, "subsample", "blur", "max_blur")
 
 Pooling = str | Callable[[np.ndarray], np.ndarray]
 

@@ -218,6 +218,7 @@ def _form(name: str, function: Callable[..., Any], ndim: int, reducer: Callable[
     form.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=parameters, return_annotation=returns
     )
+    form.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": returns}
     form.__doc__ = _filled(
         inspect.getdoc(function) or "",
         ndim,

@@ -296,7 +296,7 @@ def scale_of_large(operator: Operator, x: np.ndarray, regions: Regions) -> np.nd
 def assert_close(
     actual: np.ndarray, expected: np.ndarray, scale: np.ndarray, tolerance: float, where: str = ""
 ) -> None:
-    """Equal where not finite, and elsewhere within `tolerance` of `scale` or of the result, and a few smallest steps."""
+    """Equal where not finite, and elsewhere within `tolerance` of `scale` or of the result, and some smallest steps."""
     finite = np.isfinite(expected)
     np.testing.assert_array_equal(actual[~finite], expected[~finite], where)
     smallest = np.finfo(actual.dtype).smallest_subnormal

@@ -44,6 +44,8 @@ SLOW = {
     "test_torch_maps",
     "test_torch_memory",
     "test_torch_roi",
+    "test_torch_sharding",
+    "test_torch_tools",
     "test_torch_transforms",
     "test_triton_interpreter",
 }

@@ -132,3 +132,4 @@ EXAMPLES: list[Example] = [
     for example in (_forms(row) if row.kind == "reducer" else OTHERS.get(row.name, list)())
 ]
 EXAMPLES.append(Example("SpatialPyramidPool2d", "max", poolref.torch.SpatialPyramidPool2d, 2))
+ONE_EACH = tuple({example.row: example for example in reversed(EXAMPLES) if example.ndim == 2}.values())  # of every row

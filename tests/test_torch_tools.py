@@ -5,9 +5,11 @@ import io
 import pytest
 import torch
 import torch.autograd.forward_ad as fwAD
-from every_operator import EXAMPLES, Call
+from every_operator import EXAMPLES, ONE_EACH, Call
 from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
+from torch.ao.quantization import get_default_qconfig_mapping
+from torch.ao.quantization.quantize_fx import prepare_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
@@ -40,9 +42,12 @@ def expect_same(actual, expected):
 MODES = {"grad": torch.enable_grad, "no_grad": torch.no_grad, "inference_mode": torch.inference_mode}
 
 
-@every_operator
-@pytest.mark.parametrize("mode", MODES)
-def test_compile(example, mode):
+@pytest.mark.parametrize(
+    ("mode", "example"),
+    [(mode, example) for mode in MODES for example in (EXAMPLES if mode == "no_grad" else ONE_EACH)],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_compile(mode, example):
     """One graph for two sizes of maps, with and without a gradient."""
     torch._dynamo.reset()
     module, counter = example.make(), CompileCounterWithBackend("aot_eager")
@@ -86,6 +91,39 @@ def test_exported_programs_have_gradients(example):
     net(*inputs).square().sum().backward()
     for name, parameter in net.named_parameters():
         torch.testing.assert_close(grads[name], parameter.grad)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", ["soft", "gem", "blur"])
+def test_a_network_with_a_replaced_pooling(kind):
+    """Exported with all gradients, and prepared for quantization with its poolings whole."""
+
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.before, self.norm, self.pool = nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.MaxPool2d(3, 2, 1)
+            self.within, self.mean, self.scores = nn.Conv2d(8, 8, 3, 1, 1), nn.AdaptiveAvgPool2d(1), nn.Linear(8, 4)
+
+        def forward(self, x):
+            x = self.pool(self.norm(self.before(x)).relu())
+            return self.scores(self.mean((self.within(x) + x).relu()).flatten(1))
+
+    net, x = Residual().eval(), torch.rand(2, 3, 32, 32)
+    poolref.torch.replace_pooling(net, {nn.MaxPool2d: kind, nn.AdaptiveAvgPool2d: "average"})
+    program = torch.export.export(net, (x,)).module()
+    expect_same(value_and_grads(program, [x])[:2], value_and_grads(net, [x])[:2])
+    program.zero_grad()
+    program(x).sum().backward()
+    grads = {name: p.grad.clone() for name, p in program.named_parameters()}
+    net.zero_grad()
+    net(x).sum().backward()
+    assert grads and all(p.grad is not None for p in net.parameters())
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(grads[name], parameter.grad)
+    prepared = prepare_fx(net, get_default_qconfig_mapping(), (x,))
+    called = {node.target for node in prepared.graph.nodes if node.op == "call_module"}
+    assert {"pool", "mean"} <= called
+    torch.testing.assert_close(prepared(x), net(x))
 
 
 @every_operator

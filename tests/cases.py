@@ -278,13 +278,14 @@ def scale_of(operator: Operator, x: np.ndarray, regions: Regions) -> np.ndarray:
     """The magnitude that an error is measured against: the sum of magnitudes for a sum, the result itself for a
     norm or generalized mean, and the largest finite magnitude of the region for everything else.
 
-    A log-mean-exp among -inf, whose number of cells counts, can be larger than that; then it is its own scale."""
+    A log-mean-exp among -inf, whose number of cells counts, can be larger than that; then it is its own scale.  A
+    region without cells has a scale of 0."""
     if operator.row.name in ("lp", "gem"):
         return operator.defined(x, regions)
     adds = operator.row.name == "sum" or "divisor_override" in operator.options
     finite = np.where(np.isfinite(x), np.abs(x), 0)
     scale = definition.pool(finite, regions, definition.total if adds else definition.maximum)
-    return np.fmax(scale, np.abs(operator.defined(x, regions))) if operator.row.name == "lse" else scale
+    return np.fmax(scale, np.abs(operator.defined(x, regions)) if operator.row.name == "lse" else 0)
 
 
 def scale_of_large(operator: Operator, x: np.ndarray, regions: Regions) -> np.ndarray:

@@ -135,8 +135,9 @@ def draft(tmp_path):
         page = new_markdown_cell(f'# {slug.title()}\n\n## <a id="start"></a>Start here')
         metadata = {"poolref": {"title": slug.title(), "objectives": theirs}}
         nbformat.write(new_notebook(cells=[page], metadata=metadata), book / f"{slug}.ipynb")
-    sections = {"by-hand": "Explain", "trace": "Explain", "gradient": "Backward", "module": "In PyTorch"}
-    texts = ["Compute a maximum", "Compute a maximum", "Derive its gradient", "Derive its gradient"]
+    sections = {"by-hand": "Explain", "trace": "Explain", "gradient": "Backward", "claims": "Misconception"}
+    sections["choose"] = "In PyTorch"
+    texts = ["Compute a maximum", "Compute a maximum", *["Derive its gradient"] * 3]
     info = {
         "title": "Max pooling",
         "question": "Where does the largest value come from?",
@@ -150,13 +151,14 @@ def draft(tmp_path):
         "operators": ["max"],
     }
     bank = yaml.safe_load((ROOT / "book" / "quizzes" / "max-pooling.yml").read_text("utf-8"))
-    asked = ["trace", "gradient", "module", "size", "size"]
+    asked = ["trace", "gradient", "claims", "size", "size"]
     for question, objective in zip(bank["review"], asked, strict=True):
         question["objective"] = objective
         question.pop("from", None)
     bank["review"][3]["from"], bank["review"][4]["from"] = "windows", "what-pooling-does"
     for question in bank["preview"]:
         question["objective"] = "by-hand"
+    bank["preview"][0]["objective"] = "choose"
     order = ["what-pooling-does", "windows", "max-pooling"]
     return SimpleNamespace(book=book, cells=valid_cells(), info=info, bank=bank, order=order)
 
@@ -242,7 +244,7 @@ def leaves_output(draft):
 
 
 def many_cells(draft):
-    draft.cells |= {f"more {i}": new_code_cell("1 + 1") for i in range(15)}
+    draft.cells |= {f"more {i}": new_code_cell("1 + 1") for i in range(20)}
 
 
 def aims(**changes):
@@ -321,7 +323,7 @@ BROKEN = [
     ("matrix", aims(section="Explanation"), "is taught in 'Explanation', which is no heading"),
     ("matrix", aims(id="sweep"), "objective 'sweep' is practised in no exercise"),
     ("matrix", aims(id="sweep"), "exercise 'max-pooling/forward' practises 'by-hand', which is no objective"),
-    ("matrix", asks("review", 2, objective="trace"), "objective 'module' is asked in no question of the review"),
+    ("matrix", asks("review", 2, objective="trace"), "objective 'claims' is asked in no question of the review"),
     ("matrix", asks("review", 2, objective="sweep"), "asks for 'sweep', which is no objective"),
     ("matrix", asks("review", 3, objective="sweep"), "asks for 'sweep' of windows, whose objectives are ['size']"),
     # quizzes
@@ -341,11 +343,11 @@ BROKEN = [
         says("preview quiz", '"preview"', '"review"'),
         "Preview calls quiz with [['max-pooling', 'review']]",
     ),
-    ("fresh_numbers", adds("explain", " The indices are [5, 3]."), "its answer '[5, 3]' stands in the chapter"),
+    ("fresh_numbers", adds("explain", " The indices are [7, 3, 4]."), "its answer '[7, 3, 4]' stands in the chapter"),
     (
         "fresh_numbers",
-        says("number", "y = max_pool(x, Window(2))", "y = [ 0,11, 0 ]"),
-        "its answer '[0, 11, 0]' stands",
+        says("number", "y = max_pool(x, Window(2))", "y = [ 0,11, 0 ,0]"),
+        "its answer '[0, 11, 0, 0]' stands",
     ),
     # what a section must hold
     ("explained", drops("explorer"), "Explain shows no live figure"),

@@ -442,7 +442,7 @@ def test_the_published_page_and_its_search_hold_no_answers(path, site):
     known = {term[:5] for term, pages in index["terms"].items() if number in ([pages] if type(pages) is int else pages)}
     beginnings = {word[:5].lower() for word in re.findall(r"[a-zA-Z]{5,}", words)}
     only_told = {word[:5].lower() for told in feedback for word in re.findall(r"[a-zA-Z]{5,}", told)} - beginnings
-    assert len(known) > 100 and len(only_told) > 10 and not known & only_told
+    assert len(known) > 100 and len(only_told) > 4 and not known & only_told
 
 
 def test_on_the_published_page(page):

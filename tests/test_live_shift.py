@@ -116,7 +116,7 @@ def test_a_picture_of_the_readers_own_stays_here(figures, tmp_path):
 def test_the_camera_takes_a_picture(figures):
     page = figures(Shift(), permissions=["camera"])
     menu = page.get_by_label("Picture", exact=True)
-    menu.select_option("camera")
+    menu.select_option("webcam")
     assert menu.input_value() == "flower", "until the picture is taken"
     page.wait_for_function("document.querySelector('video')?.videoWidth")
     page.get_by_role("button", name="Take it").click()
@@ -128,6 +128,6 @@ def test_the_camera_takes_a_picture(figures):
 def test_a_camera_that_is_refused(figures):
     page = figures(Shift())
     page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')) }")
-    page.get_by_label("Picture", exact=True).select_option("camera")
+    page.get_by_label("Picture", exact=True).select_option("webcam")
     page.wait_for_function("document.querySelector('[role=status]').textContent")
     assert page.get_by_role("status").inner_text().startswith("The camera cannot be used here")

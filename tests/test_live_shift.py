@@ -59,9 +59,12 @@ def test_nonsense_is_refused(name, value, words):
 
 def test_the_page_computes_what_python_computes(figures):
     rng = np.random.default_rng(0)
+    cases = [{"picture": "digit", "kernel_size": 8, "stride": 8, "offset": [3, 2]}]  # a stride alone sees nothing of it
     for picture in ("flower", "digit", "brick"):
         parts = {"picture": picture, "kernel_size": int(rng.integers(2, 9)), "stride": int(rng.integers(1, 9))}
-        parts |= {"offset": rng.integers(-6, 7, 2).tolist()}
+        cases.append(parts | {"offset": rng.integers(-6, 7, 2).tolist()})
+    assert changes(Shift(**cases[0]).state)["subsample"] == 1
+    for parts in cases:
         figure = Shift(**parts)
         got = shown(figures(figure))
         for name, change in changes(figure.state).items():

@@ -30,7 +30,8 @@ def max_pool(
 
     Returns:
         The maxima, in the dtype of `x`; with `return_indices` also int64 indices into the flattened spatial axes, as
-        torch.nn.MaxPool2d gives them (-1 for a region without cells).  Of several equal cells the first met is taken.
+        torch.nn.MaxPool2d gives them (-1 for a region without cells).  Of several equal cells the first met is taken;
+        which of several NaN an index names is not promised.
 
     Raises:
         TypeError: `x` is not numeric, `regions` is not a kind of regions, or `return_indices` is not a bool.

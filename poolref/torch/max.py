@@ -79,8 +79,9 @@ def max_pool(input: Tensor, regions: Regions, return_indices: bool = False) -> T
         return_indices: also return which cell each maximum came from.
 
     Returns:
-        The maxima, in the dtype of `input`; with `return_indices` also int64 indices into the flattened spatial axes.
-        Of several equal cells the first met is taken, and it alone receives the gradient.
+        The maxima, in the dtype of `input`; with `return_indices` also int64 indices into the flattened spatial axes
+        (-1 for a region without cells).  Of several equal cells the first met is taken, and it alone receives the
+        gradient; which of several NaN that is, is not promised.
 
     Raises:
         TypeError: `input` is not a tensor of numbers, `regions` is not a kind of regions, or `return_indices` is not a

@@ -33,7 +33,10 @@ function poolAllWays(view, { kernel_size, stride }) {
 
 const total = (map) => map.reduce((sum, row) => row.reduce((a, v) => a + Math.abs(v), sum), 0);
 const less = (a, b) => a.map((row, r) => row.map((v, c) => v - b[r][c]));
-const changeOf = (now, start) => total(less(now, start)) / total(start);
+function changeOf(now, start) {
+  const change = total(less(now, start));
+  return change / (total(start) || change || 1); // out of an empty map comes a wholly new one
+}
 
 function settledShift(state, data) {
   const size = typeof state.picture === "string" ? data.pictures[state.picture].columns : state.picture.length;

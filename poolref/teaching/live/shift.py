@@ -46,7 +46,8 @@ def shift(
         ValueError: a value is not accepted.
         ImportError: anywidget is not installed.
 
-    Formula: the change of a map y whose picture has moved, `sum |y' - y| / sum |y|`.
+    Formula: the change of a map y whose picture has moved, `sum |y' - y| / sum |y|`; where y is 0 throughout, 1 for any
+    other y' and 0 for the same.
     """
     from poolref.teaching.live.widget import widget
 
@@ -145,4 +146,5 @@ def pooled(seen: np.ndarray, state: dict[str, Any]) -> dict[str, np.ndarray]:
 def changes(state: dict[str, Any]) -> dict[str, float]:
     """By which part of its sum of magnitudes each pooled map has changed."""
     start, now = (pooled(view(state, offset), state) for offset in ([0, 0], state["offset"]))
-    return {name: float(np.abs(now[name] - start[name]).sum() / np.abs(start[name]).sum()) for name in OPERATORS}
+    change = {name: float(np.abs(now[name] - start[name]).sum()) for name in OPERATORS}
+    return {name: c / (float(np.abs(start[name]).sum()) or c or 1) for name, c in change.items()}

@@ -76,7 +76,7 @@ def sizes():
 # --- uses: open -----------------------------------------------------------------------------------------------------
 
 
-def uses(c, n, kernel_size, stride, padding):
+def uses_of_cell(c, n, kernel_size, stride, padding):
     """Return how many outputs see input cell c (0 to n−1) along an axis of n cells."""
     spans = Window(kernel_size, stride, padding, ndim=1).spans((n,))[0]
     if not 0 <= c < n:
@@ -396,7 +396,7 @@ EXERCISES = [
         "windows/uses",
         "open",
         ("uses",),
-        uses,
+        uses_of_cell,
         used_cells,
         ideas={
             "There is no window before the first: output 0 begins at −padding.": (
@@ -469,7 +469,7 @@ EXERCISES = [
             "windows that overlap": lambda c, n, k, s, p: s < k,
             "a stride larger than the kernel": lambda c, n, k, s, p: s > k,
             "a stride above 1": lambda c, n, k, s, p: s > 1,
-            "a cell that no window sees": lambda c, n, k, s, p: uses(c, n, k, s, p) == 0,
+            "a cell that no window sees": lambda c, n, k, s, p: uses_of_cell(c, n, k, s, p) == 0,
             "a cell close to the beginning": lambda c, n, k, s, p: c < k,
             "a cell close to the end": lambda c, n, k, s, p: c >= n - k,
         },

@@ -145,8 +145,7 @@ class Stack(LiveFigure):
         return (
             f"A stack of {len(self.state['layers'])} layers on an input of {side} by {side} cells. The last layer has "
             f"{last['left']} by {last['left']} cells; each has a receptive field of {last['size']} places along an "
-            f"axis, padding included, and uses {last['seen']} of them; the fields of neighbours lie {last['jump']} "
-            "cells apart."
+            f"axis, padding included, and reads {last['seen']} of them."
         )
 
     def picture(self):

@@ -41,7 +41,7 @@ How to add a figure called `echo`
    From the kit: page.js (h, s, control, button, select, slider, check, group, fly), numbers.js, grid.js (a map of
    numbers: arrow keys, editing, dragging the window; fitCells), canvas.js (a map of pixels: drag, arrow keys, pointing,
    outlines), gradient.js (cells of a gradient, packets that flow back), picture.js (the reader's own picture and the
-   camera), pooling.js and network.js (arithmetic).
+   camera), pooling.js, network.js and sweep.js (arithmetic).
 
 2. `live/echo.py`: a subclass of `LiveFigure` with `name`, `defaults`, `check`, `describe`, `picture` (drawn with
    still.py), where needed `data` and `results`; and the function that notebooks call, with its docstring:
@@ -80,6 +80,7 @@ from poolref.teaching.live.noise import Noise, noise
 from poolref.teaching.live.photo import Photo, photo
 from poolref.teaching.live.shift import Shift, shift
 from poolref.teaching.live.stack import Stack, stack
+from poolref.teaching.live.sweep import Sweep, sweep
 
 __all__ = [
     "FIGURES",
@@ -93,10 +94,11 @@ __all__ = [
     "photo",
     "shift",
     "stack",
+    "sweep",
     "try_this",
 ]
 
-_KINDS: tuple[type[LiveFigure], ...] = (Explorer, Shift, Photo, Noise, Stack, Network, Flow, Hero, Beta)
+_KINDS: tuple[type[LiveFigure], ...] = (Explorer, Shift, Photo, Noise, Stack, Network, Flow, Hero, Beta, Sweep)
 FIGURES = {kind.name: kind for kind in _KINDS}
 
 

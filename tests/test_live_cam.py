@@ -45,7 +45,7 @@ def test_heads_are_the_same_in_torch_and_in_the_page(figures):
             np.testing.assert_allclose(scores, expected, rtol=1e-9, atol=1e-9)
             parts = np.array(parts)
             maps = small.maps(image)["relu2"]
-            weight, bias = small.head(head)
+            weight, _ = small.head(head)
             pooled = maps.mean((1, 2)) if head == "average" else maps.max((1, 2))
             np.testing.assert_allclose(parts.sum((1, 2)), weight[7] * pooled, atol=1e-9)
             if head == "average":

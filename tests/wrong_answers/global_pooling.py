@@ -106,6 +106,14 @@ def masked_by_mask(g, x, sizes):
     return own * (np.asarray(g) / own.sum((1, 2)))[:, None, None]
 
 
+def largest_of_each(g, x, sizes):
+    gradient = np.zeros(x.shape)
+    for n, (r, c) in enumerate(np.asarray(sizes).astype(int)):
+        cells = [(i, j) for i in range(r) for j in range(c)]
+        gradient[(n, *max(cells, key=lambda cell: x[(n, *cell)]))] = g[n]
+    return gradient
+
+
 MASKED = {
     "all cells counted": (lambda *a: masked_loop(*a, divide=lambda r, c, x: x[0].size), "not by H · W"),
     "all cells": (
@@ -128,15 +136,7 @@ MASKED = {
     "rows only": (lambda *a: masked_loop(*a, divide=lambda r, c, x: r), "not of the rows"),
     "columns only": (lambda *a: masked_loop(*a, divide=lambda r, c, x: c), "not of the columns"),
     "rows plus columns": (lambda *a: masked_loop(*a, divide=lambda r, c, x: r + c), "not of rows + columns"),
-    "largest": (
-        lambda g, x, sizes: np.stack(
-            [
-                a * ((m == m[: s[0], : s[1]].max()) & (np.indices(m.shape).T < s[::-1]).all(-1).T)
-                for a, m, s in zip(g, x, [np.asarray(s).astype(int) for s in sizes])
-            ]
-        ),
-        None,
-    ),
+    "largest": (lambda g, x, sizes: largest_of_each(g, x, sizes), "This follows the largest cell"),
     "times x": (lambda g, x, sizes: masked_loop(g, x, sizes) * x, "what the cell holds"),
     "positive only": (lambda g, x, sizes: masked_loop(g, x, sizes) * (x > 0), "Only ReLU"),
     "zeros left out": (lambda g, x, sizes: masked_loop(g, x, sizes) * (x != 0), "that holds 0"),

@@ -1,10 +1,11 @@
 """Exercises of the chapter "Global pooling"."""
 
 import operator
+from itertools import pairwise
 
 import numpy as np
 
-from poolref.numpy import avg_pool, max_pool
+from poolref.numpy import avg_pool
 from poolref.regions import Whole
 from poolref.teaching.attempts.exercise import Demand, Design, Exercise
 from poolref.teaching.attempts.inputs import fill
@@ -121,7 +122,7 @@ def weights_of(pooling, hidden):
     """How many weights and biases a head has after 512 maps of 7x7."""
     inputs = MAPS * 49 if pooling == "none" else MAPS
     layers = [inputs, hidden, CLASSES] if hidden else [inputs, CLASSES]
-    return sum((a + 1) * b for a, b in zip(layers, layers[1:], strict=False))
+    return sum((a + 1) * b for a, b in pairwise(layers))
 
 
 def share_told(pooling, cells):
@@ -334,8 +335,8 @@ EXERCISES = [
     Design(
         "global-pooling/head",
         ("weights", "choose"),
-        "Choose a pooling and a number of hidden units for a head with at most 60,000 weights and biases that takes 512 "
-        "maps of two sizes and tells a scratch in one cell from noise.",
+        "Choose a pooling and a number of hidden units for a head with at most 60,000 weights and biases that takes "
+        "512 maps of two sizes and tells a scratch in one cell from noise.",
         head_demands,
     ),
 ]

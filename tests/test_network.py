@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.networks import heads as making_heads
 from benchmarks.networks import weights as making
 from poolref import catalog
 from poolref.numpy import max_pool
@@ -84,6 +85,39 @@ def test_weights_are_what_their_record_says():
 
 def test_the_record_is_of_these_weights():
     assert training.evaluate(training.load(), IMAGES, LABELS) == pytest.approx(network.about()["held_out"], abs=1e-4)
+
+
+def test_the_global_heads_are_what_their_record_says():
+    about = network.about(network.HEADS_FILE)
+    assert about["command"] == making_heads.COMMAND and about["settings"] == making_heads.SETTINGS
+    assert network.HEADS_FILE.stat().st_size < 8_000
+    for head in network.HEADS:
+        weight, bias = network.head(head)
+        assert weight.shape == (10, 16) and bias.shape == (10,) and weight.size + bias.size == 170
+        with pytest.raises(ValueError, match="read-only"):
+            weight[0, 0] = 1
+        net = training.load(head)
+        assert training.parameters(net) == 80 + 1168 + 170
+        assert training.evaluate(net, IMAGES[:100], LABELS[:100])["accuracy"] > 0.85
+        np.testing.assert_allclose(network.global_scores(SHEETS, head), training.outputs(net, SHEETS), atol=1e-4)
+        assert network.global_scores(np.zeros((2, 3, 14, 31)), head).shape == (2, 3, 10)
+    with pytest.raises(ValueError, match="name must be"):
+        network.head("sum")
+
+
+def test_the_command_makes_such_heads_and_leaves_the_convolutions(tmp_path):
+    file = tmp_path / "heads.npz"
+    about = making_heads.make(file, epochs=1)
+    with np.load(file) as made, np.load(network.HEADS_FILE) as kept:
+        assert {n: (made[n].shape, made[n].dtype) for n in network.HEAD_SHAPES} == {
+            n: (kept[n].shape, kept[n].dtype) for n in network.HEAD_SHAPES
+        }
+        assert json.loads(str(made["about"])) == about and about.keys() == json.loads(str(kept["about"])).keys()
+    net = training.with_head("max")
+    training.train(net, training.anywhere(IMAGES[:100], LABELS[:100]), epochs=1)
+    shipped = network.weights()
+    assert np.array_equal(net.conv1.weight.detach(), shipped["conv1.weight"].astype(np.float32))
+    assert np.array_equal(net.conv2.weight.detach(), shipped["conv2.weight"].astype(np.float32))
 
 
 def test_json_holds_all_weights():

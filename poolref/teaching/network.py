@@ -5,13 +5,18 @@
 Both convolutions pad with one ring of zeros, so that a map keeps its size.  The network was trained with max pooling on
 digits anywhere on a sheet (:func:`poolref.teaching.data.canvas`) by `python -m benchmarks.networks weights`;
 :mod:`poolref.teaching.training` is the same network in torch.
+
+Two other heads ship with it, for images of any size.  Each pools relu2 globally and has a linear layer of its own,
+trained by `python -m benchmarks.networks heads` while the convolutions stayed as they are:
+
+    ... relu2 -> global average or maximum, 16 numbers -> 10 scores
 """
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +25,7 @@ import numpy as np
 
 from poolref import catalog
 from poolref.checks import check_choice
-from poolref.regions import Window
+from poolref.regions import Whole, Window
 
 FILE = Path(__file__).with_name("weights.npz")
 SHAPES = MappingProxyType(
@@ -32,6 +37,11 @@ SHAPES = MappingProxyType(
         "linear.weight": (10, 400),  # over the cells of pool2, map by map and row by row
         "linear.bias": (10,),
     }
+)
+HEADS_FILE = Path(__file__).with_name("heads.npz")
+HEADS = ("average", "max")
+HEAD_SHAPES = MappingProxyType(
+    {f"{head}.{part}": shape for head in HEADS for part, shape in (("weight", (10, 16)), ("bias", (10,)))}
 )
 _REDUCERS = tuple(row.name for row in catalog.OPERATORS if row.kind == "reducer")
 POOLINGS = (*_REDUCERS, "subsample", "blur", "max_blur")
@@ -45,17 +55,32 @@ def weights() -> MappingProxyType[str, np.ndarray]:
 
     The arrays cannot be written to, because all callers share them.
     """
-    with np.load(FILE) as file:
-        arrays = {name: file[name].astype(np.float64) for name in SHAPES}
-    for array in arrays.values():
-        array.flags.writeable = False
-    return MappingProxyType(arrays)
+    return _arrays(FILE, SHAPES)
 
 
-def about() -> dict:
-    """Return how the weights were made (command, settings, versions, date) and what they reach on held-out digits."""
-    with np.load(FILE) as file:
-        return json.loads(str(file["about"]))
+@cache
+def head(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weight, (10, 16), and the bias, (10,), of a global head, float64; they cannot be written to.
+
+    Args:
+        name: one of `HEADS`: with which global pooling of relu2 it was trained.
+
+    Raises:
+        ValueError: there is no such head.
+    """
+    arrays = _arrays(HEADS_FILE, HEAD_SHAPES)
+    check_choice("name", name, HEADS)
+    return arrays[f"{name}.weight"], arrays[f"{name}.bias"]
+
+
+def about(file: Path = FILE) -> dict:
+    """Return how weights were made (command, settings, versions, date) and what they reach on held-out digits.
+
+    Args:
+        file: `FILE`, the network's, or `HEADS_FILE`.  Default `FILE`.
+    """
+    with np.load(file) as arrays:
+        return json.loads(str(arrays["about"]))
 
 
 def maps(image: np.ndarray, pooling: Pooling | tuple[Pooling, Pooling] = "max") -> dict[str, np.ndarray]:
@@ -106,6 +131,22 @@ def activations(image: np.ndarray, pooling: Pooling | tuple[Pooling, Pooling] = 
     return layers | {"scores": cells @ w["linear.weight"].T.astype(cells.dtype) + w["linear.bias"].astype(cells.dtype)}
 
 
+def global_scores(image: np.ndarray, head_name: str = "average") -> np.ndarray:
+    """Return the ten scores of images of any size under a global head: (..., H, W) -> (..., 10).
+
+    Args:
+        image: at least 4x4 cells, 0 (paper) to 1 (ink).
+        head_name: one of `HEADS`, which names the global pooling as well.  Default "average".
+
+    Raises:
+        TypeError, ValueError: as :func:`maps`, or there is no such head.
+    """
+    weight, bias = head(head_name)
+    pool = catalog.resolve(catalog.get(head_name).numpy)
+    pooled = pool(maps(image)["relu2"], Whole())[..., 0, 0]
+    return pooled @ weight.T.astype(pooled.dtype) + bias.astype(pooled.dtype)
+
+
 def scores(image: np.ndarray, pooling: Pooling | tuple[Pooling, Pooling] = "max") -> np.ndarray:
     """Return the ten scores of a sheet, before any softmax: (..., 20, 20) -> (..., 10).
 
@@ -128,14 +169,27 @@ def as_json() -> str:
     The values are little-endian float16 numbers in base64; each array is in row-major order.  "about" is as in
     :func:`about`.
     """
-    values = np.concatenate([array.ravel() for array in weights().values()]).astype("<f2")
-    return json.dumps(
-        {
-            "shapes": dict(SHAPES),
-            "float16": b64encode(values.tobytes()).decode(),
-            "about": about(),
-        }
-    )
+    return json.dumps(_packed(weights()) | {"about": about()})
+
+
+def global_as_json() -> str:
+    """Return the convolutions and both global heads as JSON, "shapes" and "float16" as in :func:`as_json`."""
+    convolutions = {name: array for name, array in weights().items() if name.startswith("conv")}
+    return json.dumps(_packed(convolutions | _arrays(HEADS_FILE, HEAD_SHAPES)))
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> dict:
+    values = np.concatenate([array.ravel() for array in arrays.values()]).astype("<f2")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    return {"shapes": shapes, "float16": b64encode(values.tobytes()).decode()}
+
+
+def _arrays(file: Path, shapes: Mapping[str, tuple[int, ...]]) -> MappingProxyType[str, np.ndarray]:
+    with np.load(file) as kept:
+        arrays = {name: kept[name].astype(np.float64) for name in shapes}
+    for array in arrays.values():
+        array.flags.writeable = False
+    return MappingProxyType(arrays)
 
 
 def _checked(image: np.ndarray) -> np.ndarray:

@@ -115,12 +115,40 @@ def swapped(network: nn.Sequential, pooling: str | PoolingFactory) -> nn.Sequent
     return copy
 
 
-def load() -> nn.Sequential:
-    """Return the network with the weights that ship with poolref, as :mod:`poolref.teaching.network` has it."""
-    network = build("max")
-    network.load_state_dict(
-        {name: torch.tensor(array, dtype=torch.float32) for name, array in shipped.weights().items()}
-    )
+def load(head: str | None = None) -> nn.Sequential:
+    """Return the network with the weights that ship with poolref, as :mod:`poolref.teaching.network` has it.
+
+    Args:
+        head: None for the linear layer on the cells of pool2, or a global head of `network.HEADS`.  Default None.
+
+    Raises:
+        ValueError: there is no such head.
+    """
+    arrays = dict(shipped.weights())
+    if head is None:
+        network = build("max")
+    else:
+        arrays["linear.weight"], arrays["linear.bias"] = shipped.head(head)
+        network = with_head(head).requires_grad_(True)
+    network.load_state_dict({name: torch.tensor(array, dtype=torch.float32) for name, array in arrays.items()})
+    return network
+
+
+def with_head(head: str, seed: int = 0) -> nn.Sequential:
+    """Return the network with its shipped convolutions, which do not learn, and a new linear layer on pooled maps.
+
+    The global pooling reads relu2, so there is no second window pooling: pool2 hands its maps on.
+
+    Args:
+        head: one of `HEADS`.
+        seed: of the linear layer's initial weights.  Default 0.
+    """
+    network = build("max", head=head, seed=seed)
+    network.pool2 = nn.Identity()
+    shared = {name: torch.tensor(v, dtype=torch.float32) for name, v in shipped.weights().items() if "conv" in name}
+    network.load_state_dict(shared, strict=False)
+    for layer in (network.conv1, network.conv2):
+        layer.requires_grad_(False)
     return network
 
 

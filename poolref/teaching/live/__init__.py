@@ -71,6 +71,7 @@ from typing import Any
 from poolref.teaching.cards import rich
 from poolref.teaching.extras import need
 from poolref.teaching.live.beta import Beta, beta
+from poolref.teaching.live.cam import Cam, cam
 from poolref.teaching.live.explorer import Explorer, explorer
 from poolref.teaching.live.figure import LiveFigure
 from poolref.teaching.live.flow import Flow, flow
@@ -86,6 +87,7 @@ __all__ = [
     "FIGURES",
     "LiveFigure",
     "beta",
+    "cam",
     "explorer",
     "flow",
     "hero",
@@ -98,7 +100,19 @@ __all__ = [
     "try_this",
 ]
 
-_KINDS: tuple[type[LiveFigure], ...] = (Explorer, Shift, Photo, Noise, Stack, Network, Flow, Hero, Beta, Sweep)
+_KINDS: tuple[type[LiveFigure], ...] = (
+    Explorer,
+    Shift,
+    Photo,
+    Noise,
+    Stack,
+    Network,
+    Flow,
+    Hero,
+    Beta,
+    Sweep,
+    Cam,
+)
 FIGURES = {kind.name: kind for kind in _KINDS}
 
 

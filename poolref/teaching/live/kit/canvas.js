@@ -84,16 +84,18 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
     frame.addEventListener("focus", () => onpick((cursor ??= shape.map((n) => n >> 1)), { quietly: false }));
   }
 
-  function paint(map, colour) {
+  function paint(map, colour, over) {
     const context = canvas.getContext("2d");
     const image = context.createImageData(canvas.width, canvas.height);
+    const dark = over && ink(frame, "ink");
     let i = 0;
-    for (const row of map) {
-      for (const v of row) {
-        if (!Number.isNaN(v)) image.data.set([...colour(v), 255], i); // nothing is drawn of NaN
+    map.forEach((row, r) =>
+      row.forEach((v, c) => {
+        const below = colour(v);
+        if (!Number.isNaN(v)) image.data.set([...(over ? mix(below, dark, over[r][c]) : below), 255], i); // nothing is drawn of NaN
         i += 4;
-      }
-    }
+      }),
+    );
     context.putImageData(image, 0, 0);
   }
 
@@ -101,9 +103,9 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
     el,
     frame,
     // `share(v)` brings a number of `map` to the palette's range; `regions` are {cells: [top, left, high, wide], kind}.
-    // `lines` is the distance of a grid of lines over the picture, 0 for none; `square` gives any map a square.
+    // `over` is a second map, 0 to 1, laid over the first in ink.  `lines` is the distance of a grid of lines over the picture, 0 for none; `square` gives any map a square.
     // The same `map` and `share` as before are not painted again.
-    draw({ heading, label, map, palette = "grey", share = (v) => v, regions = [], lines = 0, square = false }) {
+    draw({ heading, label, map, over, palette = "grey", share = (v) => v, regions = [], lines = 0, square = false }) {
       if (heading !== undefined) title.textContent = heading;
       title.hidden = heading === undefined;
       frame.setAttribute("aria-label", label);
@@ -114,8 +116,8 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
       frame.style.setProperty("--ratio", square ? "1" : `${columns} / ${rows}`);
       if (!frame.isConnected) return; // it has no colours yet; a figure is drawn again when it has a size
       const colour = PALETTES[palette](frame);
-      const made = [map, share, [-1, 0, 1].map(colour).join()];
-      if (made.some((part, i) => part !== painted[i])) paint(map, (v) => colour(share(v)));
+      const made = [map, share, over, [-1, 0, 1].map(colour).join()];
+      if (made.some((part, i) => part !== painted[i])) paint(map, (v) => colour(share(v)), over);
       painted = made;
       marks.setAttribute("viewBox", `0 0 ${columns} ${rows}`);
       const across = (n, line) => Array.from({ length: lines ? Math.ceil(n / lines) : 0 }, (_, i) => line(i * lines)).join("");

@@ -66,8 +66,8 @@ export function pooledBy(map, name) {
 // The poolings that `pooledBy` knows.
 export const POOLINGS = [...Object.keys(REDUCERS), "subsample", "blur"];
 
-// What every layer makes of an image, by the names of poolref.teaching.network.
-export function activations(weights, image, [first, second]) {
+// What every layer before the linear one makes of an image of any size, by the names of poolref.teaching.network.
+export function layersOf(weights, image, [first, second]) {
   const layers = { image: [image] };
   layers.conv1 = convolved(layers.image, weights["conv1.weight"], weights["conv1.bias"], 1);
   layers.relu1 = layers.conv1.map(relu);
@@ -75,9 +75,35 @@ export function activations(weights, image, [first, second]) {
   layers.conv2 = convolved(layers.pool1, weights["conv2.weight"], weights["conv2.bias"], 1);
   layers.relu2 = layers.conv2.map(relu);
   layers.pool2 = layers.relu2.map((map) => pooledBy(map, second));
-  const cells = layers.pool2.flat(2);
-  layers.scores = weights["linear.weight"].map((row, i) =>
-    row.reduce((sum, weight, j) => sum + weight * cells[j], weights["linear.bias"][i]),
-  );
   return layers;
+}
+
+const dense = (features, weight, bias) =>
+  weight.map((row, i) => row.reduce((sum, w, j) => sum + w * features[j], bias[i]));
+
+// The same and the scores, of an image of 20x20.
+export function activations(weights, image, poolings) {
+  const layers = layersOf(weights, image, poolings);
+  layers.scores = dense(layers.pool2.flat(2), weights["linear.weight"], weights["linear.bias"]);
+  return layers;
+}
+
+// The scores of an image of any size under a global head, "average" or "max".
+export function globalScores(weights, image, head) {
+  const { relu2 } = layersOf(weights, image, ["max", "max"]);
+  const features = relu2.map((map) => pooled(map, { kind: "whole" }, { name: head })[0][0]);
+  return dense(features, weights[`${head}.weight`], weights[`${head}.bias`]);
+}
+
+// For each map, what each of its cells adds to the score of a class: all cells of a map add up to weight x pooled map.
+// Under the average every cell adds its part, under the maximum the first winner adds all.
+export function evidence(weights, maps, head, seen) {
+  return maps.map((map, k) => {
+    const weight = weights[`${head}.weight`][seen][k];
+    const columns = map[0].length;
+    const cells = map.flat();
+    const winner = cells.indexOf(Math.max(...cells));
+    const part = (v, c) => (head === "average" ? v / cells.length : c === winner ? v : 0);
+    return map.map((row, r) => row.map((v, c) => weight * part(v, r * columns + c)));
+  });
 }

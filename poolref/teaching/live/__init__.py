@@ -70,6 +70,7 @@ from typing import Any
 
 from poolref.teaching.cards import rich
 from poolref.teaching.extras import need
+from poolref.teaching.live.anatomy import Anatomy, anatomy
 from poolref.teaching.live.beta import Beta, beta
 from poolref.teaching.live.cam import Cam, cam
 from poolref.teaching.live.explorer import Explorer, explorer
@@ -86,6 +87,7 @@ from poolref.teaching.live.sweep import Sweep, sweep
 __all__ = [
     "FIGURES",
     "LiveFigure",
+    "anatomy",
     "beta",
     "cam",
     "explorer",
@@ -112,6 +114,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Beta,
     Sweep,
     Cam,
+    Anatomy,
 )
 FIGURES = {kind.name: kind for kind in _KINDS}
 

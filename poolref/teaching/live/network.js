@@ -2,7 +2,7 @@
 import { activations, weightsOf } from "./kit/network.js";
 import { number, percent, scaleOf } from "./kit/numbers.js";
 import { chips, h } from "./kit/page.js";
-import { canvasMap } from "./kit/canvas.js";
+import { canvasMap, mosaic } from "./kit/canvas.js";
 
 // Every layer that is shown: its name for the reader, the gap between its maps (so that a map and its pooled map lie
 // above each other), and what one of its cells sees of the layer before.
@@ -15,19 +15,6 @@ const LAYERS = [
 ];
 const SHEET = 20;
 const LAST = 12;
-
-// Many maps as one, with gaps (NaN: nothing is drawn) between them.
-function mosaic(maps, columns, gap) {
-  const side = maps[0].length;
-  const pitch = side + gap;
-  const rows = Math.ceil(maps.length / columns);
-  return Array.from({ length: rows * pitch - gap }, (_, r) =>
-    Array.from({ length: columns * pitch - gap }, (_, c) => {
-      const map = maps[Math.floor(r / pitch) * columns + Math.floor(c / pitch)];
-      return map[r % pitch]?.[c % pitch] ?? NaN;
-    }),
-  );
-}
 
 function buildNetwork(fig) {
   const { data, stage } = fig;

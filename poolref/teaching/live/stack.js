@@ -1,5 +1,5 @@
 // Layers on top of each other: how far does one output cell see, where, and how many cells does it really see?
-import { problem, windowOutputs } from "./kit/pooling.js";
+import { fieldsOf, problem, windowOutputs } from "./kit/pooling.js";
 import { count, same } from "./kit/numbers.js";
 import { button, control, h, s, select } from "./kit/page.js";
 import { canvasMap } from "./kit/canvas.js";
@@ -8,21 +8,6 @@ import { unpacked } from "./kit/picture.js";
 const ABOUT = { conv: "convolution", pool: "pooling" };
 
 const windowIn = ([, kernel_size, stride, padding, dilation]) => ({ kind: "window", kernel_size, stride, padding, dilation });
-
-// For each layer: the cells left along an axis, the receptive field of one of its cells (size, jump, start), and which
-// cells of the input that one really sees, from the first on.
-function fieldsOf({ layers, size: n }) {
-  let [left, size, jump, start, seen] = [n, 1, 1, 0, [0]];
-  return layers.map((layer) => {
-    const { kernel_size: k, stride, padding, dilation: d } = windowIn(layer);
-    left = windowOutputs(left, windowIn(layer));
-    seen = [...new Set(seen.flatMap((offset) => Array.from({ length: k }, (_, t) => offset + t * d * jump)))];
-    size += (k - 1) * d * jump;
-    start -= padding * jump;
-    jump *= stride;
-    return { left, size, jump, start, seen };
-  });
-}
 
 function problemOfStack({ layers, size }, data) {
   let n = size;
@@ -37,7 +22,7 @@ function problemOfStack({ layers, size }, data) {
 }
 
 function settledStack(state) {
-  const last = fieldsOf(state).at(-1).left - 1;
+  const last = fieldsOf(state.layers.map(windowIn), state.size).at(-1).left - 1;
   const fits = state.selected.every((v) => v <= last);
   return { ...state, selected: fits ? state.selected : [last >> 1, last >> 1] };
 }
@@ -171,7 +156,7 @@ function buildStack(fig) {
 
   return function draw() {
     const { state } = fig;
-    fields = fieldsOf(state);
+    fields = fieldsOf(state.layers.map(windowIn), state.size);
     const last = fields.at(-1);
     if (pointed !== null && pointed >= fields.length) pointed = null;
 

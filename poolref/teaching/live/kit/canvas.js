@@ -26,6 +26,19 @@ const PALETTES = {
   },
 };
 
+// Many maps as one, with gaps (NaN: nothing is drawn) between them.
+export function mosaic(maps, columns, gap) {
+  const side = maps[0].length;
+  const pitch = side + gap;
+  const rows = Math.ceil(maps.length / columns);
+  return Array.from({ length: rows * pitch - gap }, (_, r) =>
+    Array.from({ length: columns * pitch - gap }, (_, c) => {
+      const map = maps[Math.floor(r / pitch) * columns + Math.floor(c / pitch)];
+      return map?.[r % pitch]?.[c % pitch] ?? NaN;
+    }),
+  );
+}
+
 // `onmove(down, right)` hears by how many cells a reader drags the picture (or moves it with the arrow keys),
 // `onpick([row, column], {quietly})` which cell a reader points at, null when the pointer leaves; quietly if by pointer:
 // what is said of it need not be announced.

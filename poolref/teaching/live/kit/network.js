@@ -56,8 +56,9 @@ export function convolved(maps, kernels, biases, padding) {
 
 export const relu = (map) => map.map((row) => row.map((v) => Math.max(0, v)));
 
-// A pooling of the network by its name: windows of 2x2, every operator with its own defaults.
+// A pooling of the network by its name: windows of 2x2, every operator with its own defaults; "none" pools nothing.
 export function pooledBy(map, name) {
+  if (name === "none") return map;
   if (name === "subsample") return subsampled(map, 2);
   if (name === "blur") return blurred(map, 3, 2);
   return pooled(map, { kind: "window", kernel_size: 2 }, { name });
@@ -81,10 +82,11 @@ export function layersOf(weights, image, [first, second]) {
 const dense = (features, weight, bias) =>
   weight.map((row, i) => row.reduce((sum, w, j) => sum + w * features[j], bias[i]));
 
-// The same and the scores, of an image of 20x20.
+// The same and the scores, null where the linear layer does not fit the numbers that arrive.
 export function activations(weights, image, poolings) {
   const layers = layersOf(weights, image, poolings);
-  layers.scores = dense(layers.pool2.flat(2), weights["linear.weight"], weights["linear.bias"]);
+  const [cells, rows] = [layers.pool2.flat(2), weights["linear.weight"]];
+  layers.scores = rows[0].length === cells.length ? dense(cells, rows, weights["linear.bias"]) : null;
   return layers;
 }
 

@@ -29,6 +29,21 @@ export function dropsLast(n, regions, axis = 0) {
 export const windowOutputs = (n, regions, axis = 0) =>
   sizeBeforeDrop(n, windowAlong(regions, axis)) - (dropsLast(n, regions, axis) ? 1 : 0);
 
+// For each window of a stack, along one axis of n cells: the cells left, the receptive field of one of its cells (size,
+// jump, start), and which cells of the input that one really sees, from the first on.
+export function fieldsOf(stack, n) {
+  let [left, size, jump, start, seen] = [n, 1, 1, 0, [0]];
+  return stack.map((window) => {
+    const { k, s, p, d } = windowAlong(window, 0);
+    left = windowOutputs(left, window);
+    seen = [...new Set(seen.flatMap((offset) => upTo(k).map((t) => offset + t * d * jump)))];
+    size += (k - 1) * d * jump;
+    start -= p * jump;
+    jump *= s;
+    return { left, size, jump, start, seen };
+  });
+}
+
 // All taps of window i along one axis, those outside the map included.
 export function windowTaps(i, regions, axis = 0) {
   const { k, s, p, d } = windowAlong(regions, axis);

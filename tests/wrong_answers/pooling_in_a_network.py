@@ -165,7 +165,7 @@ def back_by_taps(g, x, kernel):
 
 
 def gate_at_map(g, x, kernel):
-    return back(g, x, kernel, gate=lambda z: 1) * (x > 0)
+    return back(g, x, kernel, gate=lambda z: np.ones(z.shape)) * (x > 0)
 
 
 def routed(g, x, kernel):
@@ -181,7 +181,7 @@ def at_kernel(g, x, kernel):
 
 
 BLOCK = {
-    "no gate": (lambda g, x, w: back(g, x, w, gate=lambda z: 1), "below 0"),
+    "no gate": (lambda g, x, w: back(g, x, w, gate=lambda z: np.ones(z.shape)), "below 0"),
     "gate turned": (lambda g, x, w: back(g, x, w, gate=lambda z: z < 0), "does the opposite"),
     "gate multiplies": (lambda g, x, w: back(g, x, w, gate=lambda z: np.maximum(z, 0)), "not multiplied by the value"),
     "times z": (lambda g, x, w: back(g, x, w, gate=lambda z: z), "not multiplied by the value"),
@@ -195,7 +195,10 @@ BLOCK = {
         lambda g, x, w: back(g, x, w, share=lambda z: 1 / w.size),
         "divides by the number of outputs",
     ),
-    "divides by rows": (lambda g, x, w: back(g, x, w, share=lambda z: 1 / z.shape[1]), None),
+    "divides by rows": (
+        lambda g, x, w: back(g, x, w, share=lambda z: 1 / z.shape[1]),
+        "divides by the number of outputs",
+    ),
     "mean of the open ones": (
         lambda g, x, w: back(g, x, w, share=lambda z: 1 / max(1, np.sum(z > 0))),
         "not only by those above 0",

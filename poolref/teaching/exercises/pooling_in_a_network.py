@@ -15,6 +15,8 @@ def shapes(shape, layers):
 
     A layer is ("conv", kernel_size, stride, padding, maps) or ("pool", kernel_size, stride, padding).
     """
+    if any(min(layer[1:3]) < 1 or layer[3] < 0 for layer in layers):
+        raise ValueError("kernel sizes and strides are at least 1")
     found = followed(shape, layers)
     if any(min(sides) < 1 for _, *sides in found):
         raise ValueError("a layer does not fit")
@@ -226,7 +228,6 @@ EXERCISES = [
         stacks,
         given=shapes_unpadded,
         ideas={
-            "This is the function before the change: padding is not used yet.": shapes_unpadded,
             "Padding adds cells on both sides of an axis, twice `p`.": with_size(
                 lambda n, k, s, p: (n + p - k) // s + 1
             ),
@@ -329,7 +330,6 @@ EXERCISES = [
         blocks,
         ideas={
             "ReLU stops the gradient where the convolution's output is below 0.": (
-                _block(gate=lambda z: 1),
                 _block(gate=lambda z: np.maximum(z, 0) >= 0),
             ),
             "ReLU lets through where its input is above 0. This does the opposite.": _block(gate=lambda z: z < 0),

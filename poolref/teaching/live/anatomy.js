@@ -7,7 +7,7 @@ import { chips, control, h } from "./kit/page.js";
 import { canvasMap, mosaic } from "./kit/canvas.js";
 
 const PARTS = ["image", "relu1", "pool1", "relu2", "pool2", "scores"];
-const ACROSS = 8; // maps in a row of the opened layer
+const across = (maps) => (maps.length > 8 ? 8 : 4); // maps in a row of the opened layer
 const GAP = 1;
 
 // What one cell of a pooled map sees of the map before.
@@ -54,9 +54,9 @@ function buildAnatomy(fig) {
       const { layer, maps } = fig.state;
       if (!index || layer === "scores" || fig.veiled) return;
       const side = layers[layer][0].length;
-      const [across, down] = index.map((v) => Math.floor(v / (side + GAP))).reverse();
+      const [down, right] = index.map((v) => Math.floor(v / (side + GAP)));
       const cell = index.map((v) => v % (side + GAP));
-      const map = down * ACROSS + across;
+      const map = down * across(layers[layer]) + right;
       if (cell.some((v) => v >= side) || map >= layers[layer].length) return;
       const next = layer === "image" ? maps : maps.map((v, i) => (i === halfOf(layer) ? map : v));
       fig.set({ maps: next, cell }, { record: false });
@@ -66,12 +66,13 @@ function buildAnatomy(fig) {
   const bars = data.digits.map((_, digit) => h("div", { class: "pr-score" }, h("b", {}, String(digit)), h("i"), h("span")));
   const scores = h("section", { class: "pr-panel pr-scores pr-outcome" }, h("p", { class: "pr-title" }, "scores"), ...bars);
 
+  const row = h("div", { class: "pr-ways", style: "align-items: stretch; margin-bottom: 0.5rem" }, ...tiles.map(({ el }) => el));
   const digits = chips("Digit", data.digits.map((_, digit) => String(digit)), (digit) => fig.set({ digit: Number(digit) }));
   fig.bind("digit", { el: digits.el, show: (digit) => digits.show(String(digit)) });
   stage.append(
-    h("div", { class: "pr-anatomy-choices" }, digits.el, fig.select("first", "First pooling", data.poolings).el, fig.select("second", "Second pooling", data.poolings).el),
-    h("div", { class: "pr-anatomy" }, ...tiles.map(({ el }) => el)),
-    h("div", { class: "pr-anatomy-open" }, opened.el, scores),
+    h("div", { class: "pr-bar" }, digits.el, fig.select("first", "First pooling", data.poolings).el, fig.select("second", "Second pooling", data.poolings).el),
+    row,
+    h("div", { class: "pr-split" }, opened.el, scores),
   );
 
   const sheetOf = (digit) => {
@@ -101,6 +102,7 @@ function buildAnatomy(fig) {
   return function draw() {
     const { state } = fig;
     const poolings = [state.first, state.second];
+    row.style.setProperty("--tiles", stage.clientWidth < 480 ? 3 : 6);
     layers = activations(weights, sheetOf(state.digit), poolings);
     const fields = anatomyFields(state, data.size);
     const arriving = layers.pool2.flat(2).length;
@@ -125,12 +127,13 @@ function buildAnatomy(fig) {
     tiles.forEach(({ layer, map, big, name, facts, el }, i) => {
       name.textContent = titles[layer];
       el.setAttribute("aria-pressed", String(layer === state.layer));
+      el.style.boxShadow = layer === state.layer ? "0 0 0 2px var(--pr-region)" : "";
       const maps = layers[layer];
       const shape = layer === "scores" ? "10" : `${maps.length} \u00d7 ${maps[0].length} \u00d7 ${maps[0].length}`;
       const numbers = layer === "scores" ? 10 : maps.flat(2).length;
       const sees = i === 0 ? "" : layer === "scores" ? "sees all" : `sees ${fields[i - 1].size} \u00d7 ${fields[i - 1].size}`;
       const lines = [shape, layer === "scores" ? "scores" : `${thousands(numbers)} numbers`, sees, i === 0 ? "" : `${thousands(learned[layer] ?? 0)} weights`];
-      facts.replaceChildren(...lines.filter(Boolean).map((line) => h("span", {}, line)));
+      facts.replaceChildren(...lines.filter(Boolean).map((line) => h("div", {}, line)));
       if (big) big.textContent = best === null ? "?" : String(best);
       const shown = layer === "image" ? 0 : state.maps[halfOf(layer)];
       map?.draw({
@@ -151,21 +154,21 @@ function buildAnatomy(fig) {
       opened.draw({
         heading: row ? `What each of the ${thousands(arriving)} numbers adds to the score of ${best}` : `${thousands(arriving)} numbers arrive, and each class has 400 weights: they do not fit`,
         label: "The maps that the dense layer reads, each cell multiplied by its weight.",
-        map: mosaic(added, ACROSS, GAP),
+        map: mosaic(added, across(added), GAP),
         palette: "value",
         share: scaleOf(added),
       });
     } else {
       const maps = layers[layer];
       const shown = layer === "image" ? 0 : state.maps[halfOf(layer)];
-      const columns = Math.min(maps.length, ACROSS);
+      const columns = across(maps);
       const pitch = maps[0].length + GAP;
-      const [top, left] = [Math.floor(shown / ACROSS) * pitch, (shown % ACROSS) * pitch];
+      const [top, left] = [Math.floor(shown / columns) * pitch, (shown % columns) * pitch];
       const cell = [top + state.cell[0], left + state.cell[1], 1, 1];
       opened.draw({
         heading: layer === "image" ? "The sheet" : `${titles[layer]}: all ${maps.length} maps. Point at a cell.`,
         label: `${titles[layer]}: ${count(maps.length, "map")}. Point at a cell, or move with the arrow keys, to see what it sees.`,
-        map: layer === "image" ? mosaic([maps[0], ...new Array(3).fill(maps[0].map((line) => line.map(() => NaN)))], 4, GAP) : mosaic(maps, columns, GAP),
+        map: layer === "image" ? mosaic([maps[0], ...new Array(3).fill(maps[0].map((line) => line.map(() => NaN)))], columns, GAP) : mosaic(maps, columns, GAP),
         palette: layer === "image" ? "grey" : "value",
         share: shares[layer],
         regions: fig.veiled ? [] : [{ cells: cell }],

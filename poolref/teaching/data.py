@@ -288,7 +288,8 @@ def lines(
     """Return noisy sheets with lines from edge to edge, some broken: (count, size, size) float64, and int64 targets.
 
     Four lines lie on a sheet, two in each of two directions.  About every second has a gap of 2 to 4 cells.  A target
-    is 1 where a line is broken anywhere, 0 where it is whole, and -1 on paper, in gaps and where lines cross.
+    is 1 where a line is broken anywhere, 0 where it is whole, and -1 on paper and where lines cross.  Another line may
+    run through a gap; its cells say their own.
 
     Args:
         count: how many sheets.

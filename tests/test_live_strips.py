@@ -24,7 +24,7 @@ def outlines(page, kind):
 
 
 def test_the_map_is_what_the_operators_make_of_the_ink():
-    w = live.strips()
+    w = live.strips(regions="rows and columns")
     x = ink(w.figure().state)
     np.testing.assert_allclose(w.output, strip_pool(x))
     w.regions = "rows"
@@ -36,9 +36,9 @@ def test_the_map_is_what_the_operators_make_of_the_ink():
 
 
 def test_what_the_drawn_pictures_are_for():
-    flat = pooled(Strips(picture="diagonal").state)
+    flat = pooled(Strips(picture="diagonal", regions="rows and columns").state)
     np.testing.assert_allclose(flat, 2 / 81)
-    dots = Strips(picture="dots", operator="max").state
+    dots = Strips(picture="dots", regions="rows and columns", operator="max").state
     assert (pooled(dots) == 2).sum() == 2 * ink(dots).sum(), "two squares more than the picture has"
 
 
@@ -79,7 +79,7 @@ def test_the_page_computes_what_python_computes(figures):
 
 
 def test_pointing_outlines_the_regions(figures):
-    page = figures(Strips(regions="square window", selected=[2, 40]))
+    page = figures(Strips(selected=[2, 40]))
     assert outlines(page, "scene") == [[0, 36, 7, 9]] and outlines(page, "output") == [[2, 40, 1, 1]]
     assert "made of 63 cells" in sentence(page)
     page.get_by_label("Regions", exact=True).select_option("rows and columns")

@@ -24,7 +24,7 @@ REDUCERS = {"average": avg_pool, "max": max_pool}
 
 def strips(
     picture: str | np.ndarray = "page",
-    regions: str = "rows and columns",
+    regions: str = "square window",
     operator: str = "average",
     kernel_size: int = 9,
     *,
@@ -39,7 +39,7 @@ def strips(
 
     Args:
         picture: "page", "cross", "dots", "diagonal", or 81x81 numbers from 0 (black) to 1 (white).  Default "page".
-        regions: "rows", "columns", "rows and columns" (the default: both, added), or "square window".
+        regions: "rows", "columns", "rows and columns" (both, added), or "square window".  Default "square window".
         operator: "average" or "max".  Default "average".
         kernel_size: of the square window, an odd number from 3 to 15.  Default 9, as many cells as a row.
         predict: a question that the reader answers before the pooled map is shown; see `LiveFigure`.
@@ -63,7 +63,7 @@ class Strips(LiveFigure):
     name = "strips"
     defaults = {  # noqa: RUF012
         "picture": "page",
-        "regions": "rows and columns",
+        "regions": "square window",
         "operator": "average",
         "kernel_size": 9,
         "selected": [SIZE // 2, SIZE // 2],

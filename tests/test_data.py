@@ -87,6 +87,25 @@ def test_patches_are_pieces_of_the_map():
     assert np.array_equal(patches, data.patches(image, 3, 200, seed=0))
 
 
+@pytest.mark.parametrize("way", data.LINES)
+def test_lines_and_their_targets(way):
+    sheets, targets = data.lines(200, 0, way, size=20)
+    assert sheets.shape == targets.shape == (200, 20, 20) and targets.dtype == np.int64
+    np.testing.assert_array_equal(sheets, data.lines(200, 0, way, size=20)[0])
+    assert sheets[targets >= 0].mean() == pytest.approx(1, abs=0.01)
+    assert 0.4 < targets[targets >= 0].mean() < 0.55, "cells of broken lines, some of which are missing"
+    if way == "diagonal":
+        return
+    ink = sheets > 0.5
+    for axis in (1, 2):
+        level, along = np.moveaxis(targets, axis, -1), np.moveaxis(ink, axis, -1)
+        is_line = along.mean(-1) > 0.7
+        broken = along.mean(-1) < 1
+        assert is_line.sum() == 400
+        said = [np.median(line[line >= 0]) for line in level[is_line]]  # where lines cross a gap, they say their own
+        assert np.mean(said == broken[is_line]) > 0.97, "now and then two lines side by side cross a whole gap"
+
+
 def test_stereo_disparity_leads_from_left_to_right(no_network):
     left, right, disparity = data.stereo()
     assert left.shape == right.shape == (500, 741, 3) and disparity.shape == (500, 741)
@@ -147,6 +166,9 @@ DIGIT = np.ones((8, 8))
         (lambda: data.patches(np.ones((4, 5, 3)), 2, 1, 0), ValueError, ["image", "(H, W)", "(4, 5, 3)"]),
         (lambda: data.patches(np.ones((4, 5)), 5, 1, 0), ValueError, ["size", "4", "5"]),
         (lambda: data.patches(np.ones((4, 5)), 2, 0, 0), ValueError, ["count", "at least 1", "0"]),
+        (lambda: data.lines(0, 0), ValueError, ["count", "at least 1", "0"]),
+        (lambda: data.lines(1, 0, size=4), ValueError, ["size", "at least 5", "4"]),
+        (lambda: data.lines(1, 0, "bent"), ValueError, ["way", '"diagonal"', "'bent'"]),
     ],
 )
 def test_what_is_wrong_is_refused(call, error, words):

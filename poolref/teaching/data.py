@@ -1,4 +1,4 @@
-"""Real data, small and packaged, and two maps made to show one thing each.  Nothing here is downloaded.
+"""Real data, small and packaged, and maps made to show one thing each.  Nothing here is downloaded.
 
 Digits and two photographs come with scikit-learn; textures, photographs, a stereo pair and faces with scikit-image.
 Grey levels go from 0 to 1, but for :func:`digit` and :func:`digits`, which keep the data's whole numbers 0 to 16.
@@ -34,6 +34,7 @@ _SCIKIT_IMAGE = {
     "rocket": "rocket.jpg",
 }
 PICTURES = tuple(sorted(_SCIKIT_LEARN | _SCIKIT_IMAGE))
+LINES = ("level and upright", "diagonal")  # which way lines of `lines` run
 
 
 # --- digits ----------------------------------------------------------------------------------------------------------
@@ -279,6 +280,48 @@ def _scikit_image_file(file: str) -> Path:
 
 
 # --- maps made for one purpose ---------------------------------------------------------------------------------------
+
+
+def lines(
+    count: int, seed: int | np.random.Generator, way: str = "level and upright", size: int = 24
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return noisy sheets with lines from edge to edge, some broken: (count, size, size) float64, and int64 targets.
+
+    Four lines lie on a sheet, two in each of two directions.  About every second has a gap of 2 to 4 cells.  A target
+    is 1 where a line is broken anywhere, 0 where it is whole, and -1 on paper and where lines cross.  Another line may
+    run through a gap; its cells say their own.
+
+    Args:
+        count: how many sheets.
+        seed: a seed, or a generator of NumPy's to go on with.
+        way: one of `LINES`; a diagonal that leaves the sheet on the right goes on at the left.
+        size: rows and columns of a sheet, at least 5.  Default 24.
+
+    Raises:
+        TypeError: `count` or `size` is not an int.
+        ValueError: one of them is too small, or there is no such way.
+    """
+    check_choice("way", way, LINES)
+    shape = (check_int("count", count, 1), check_int("size", size, 5), size)
+    rng, along = np.random.default_rng(seed), np.arange(size)
+    sheets, targets = np.zeros(shape), np.full(shape, -1)
+    for sheet, target in zip(sheets, targets):
+        uses = np.zeros((size, size), int)
+        for second in (False, True):
+            for start in rng.choice(size, 2, replace=False):
+                if way == "diagonal":
+                    rows, columns = along, (start + (-along if second else along)) % size
+                else:
+                    rows, columns = (np.full(size, start), along) if second else (along, np.full(size, start))
+                broken, drawn = rng.random() < 0.5, np.ones(size, bool)
+                if broken:
+                    width = rng.integers(2, 5)
+                    drawn[rng.integers(size - width + 1) + np.arange(width)] = False
+                rows, columns = rows[drawn], columns[drawn]
+                sheet[rows, columns], target[rows, columns] = 1, broken
+                uses[rows, columns] += 1
+        target[uses > 1] = -1
+    return sheets + 0.1 * rng.standard_normal(shape), targets
 
 
 def ties() -> np.ndarray:

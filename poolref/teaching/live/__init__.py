@@ -82,6 +82,7 @@ from poolref.teaching.live.noise import Noise, noise
 from poolref.teaching.live.photo import Photo, photo
 from poolref.teaching.live.shift import Shift, shift
 from poolref.teaching.live.stack import Stack, stack
+from poolref.teaching.live.strips import Strips, strips
 from poolref.teaching.live.sweep import Sweep, sweep
 
 __all__ = [
@@ -98,6 +99,7 @@ __all__ = [
     "photo",
     "shift",
     "stack",
+    "strips",
     "sweep",
     "try_this",
 ]
@@ -115,6 +117,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Sweep,
     Cam,
     Anatomy,
+    Strips,
 )
 FIGURES = {kind.name: kind for kind in _KINDS}
 

@@ -35,7 +35,7 @@ FORWARD = {
         lambda *a: gem_loop(*a, lift=lambda w: w[w >= 1e-6] if (w >= 1e-6).any() else np.array([1e-6])),
         "still counts",
     ),
-    "lifted to 0": (lambda *a: gem_loop(*a, lift=lambda w: np.maximum(w, 0)), "Lifted to 0"),
+    "lifted to 0": (lambda *a: gem_loop(*a, lift=lambda w: np.maximum(w, 0)), "the answer is 1e-6 and not 0"),
     "added": (lambda *a: gem_loop(*a, lift=lambda w: w + 1e-6), "Adding it to every cell"),
     "the powers lifted": (
         lambda *a: gem_loop(*a, lift=lambda w: w, finish=lambda w, p: np.mean(np.maximum(w**p, 1e-6)) ** (1 / p)),
@@ -55,7 +55,7 @@ FORWARD = {
     "moves by the kernel": (lambda x, k, s, p: gem_loop(x, k, s, p, step=k, count=lambda n: n // k), "`kernel_size`"),
     "moves by 1": (lambda x, k, s, p: gem_loop(x, k, s, p, step=1), "row i·stride"),
     "transposed": (lambda *a: gem_loop(*a).T, "swapped"),
-    "all zeros": (lambda *a: gem_loop(*a) * 0, None),
+    "all zeros": (lambda *a: gem_loop(*a) * 0, "the answer is 1e-6 and not 0"),
 }
 
 # --- log-mean-exp ----------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ LOG_MEAN_EXP = {
     "rows": ({2: "kernel_size"}, "rows × columns"),
     "the map's cells": ({2: "x.size"}, "number of cells in the window"),
     "always four": ({2: "4"}, "number of cells in the window"),
-    "its own sum": ({2: "e.sum()"}, "number of cells in the window"),
+    "its own sum": ({2: "e.sum()"}, "This is the maximum"),
     "mean": (lambda x, k, s, beta: gem_loop(x, k, s, 1, lift=lambda w: w), "limit for a small beta"),
     "transposed": (lambda *a: lse_loop(*a).T, "swapped"),
 }
@@ -136,7 +136,7 @@ def slope(local):
 
 
 SLOPE = {
-    "log y missing": (slope(lambda z, p, w, y: y / p * (w @ np.log(z))), "logarithm of the output is missing"),
+    "log y missing": (slope(lambda z, p, w, y: y / p * (w @ np.log(z))), "which brings − ln y"),
     "plain mean of logs": (slope(lambda z, p, w, y: y / p * (np.log(z).mean() - np.log(y))), "weighted by the powers"),
     "not normalised": (
         slope(lambda z, p, w, y: y / p * ((z**p * np.log(z)).sum() - np.log(y))),
@@ -154,7 +154,7 @@ SLOPE = {
     "powers only": (slope(lambda z, p, w, y: (z**p * np.log(z)).mean()), "moves the powers alone"),
     "chain rule for the powers only": (
         slope(lambda z, p, w, y: (1 / p) * (z**p).mean() ** (1 / p - 1) * (z**p * np.log(z)).mean()),
-        "moves the powers alone",
+        "which brings − ln y",
     ),
     "root only": (slope(lambda z, p, w, y: -y / p**2 * np.log((z**p).mean())), "moves the root alone"),
     "sum for mean": (
@@ -187,22 +187,17 @@ LAMP = {
     "leaves nothing": (5, "19 times the 390"),
     "the reflection": (6, "a ninth of 399"),
     "the maximum": (100, "a ninth of 399"),
-    "too large": (1000, "a number above 0"),
-    "infinite": (float("inf"), "a number above 0"),
-    "not a number": (float("nan"), "a number above 0"),
-    "negative": (-3, "a number above 0"),
-    "words": ("large", "p is a number"),
-    "a pair": ((3, 4), "p is a number"),
+    "too large": (1000, None),
+    "infinite": (float("inf"), None),
+    "not a number": (float("nan"), None),
+    "negative": (-3, None),
+    "words": ("large", None),
+    "a pair": ((3, 4), None),
 }
 
 RIGHT = {
     "generalized-mean/forward": [gem_loop, gem_views, gem_scaled, gem_of_logs],
-    "generalized-mean/log-mean-exp": [
-        lse_views,
-        lse_loop,
-        {2: "kernel_size**2"},
-        {1: "np.max(window)", 3: "np.max(window)"},
-    ],
+    "generalized-mean/log-mean-exp": [lse_views, lse_loop],
     "generalized-mean/slope-of-p": [slope_by_formula, slope_by_unevenness, slope_by_differences],
     "generalized-mean/lamp": [4.5, 4.4, 4.7, np.float64(4.5)],
 }

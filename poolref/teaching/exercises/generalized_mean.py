@@ -165,10 +165,10 @@ EXERCISES = [
             ),
             "A cell below 1e-6 counts as 1e-6, and still counts: the mean is over all cells of the window.": (
                 by_window(lambda w, p: np.mean(w[w >= EPS] ** p) ** (1 / p) if (w >= EPS).any() else EPS),
-                by_window(lambda w, p: np.mean(w[w > 0] ** p) ** (1 / p) if (w > 0).any() else 0.0),
+                by_window(lambda w, p: np.mean(w[w > 0] ** p) ** (1 / p) if (w > 0).any() else EPS),
                 by_window(lambda w, p: np.mean(w[w >= 0] ** p) ** (1 / p) if (w >= 0).any() else EPS),
             ),
-            "Lifted to 0, a window without a cell above 0 gives 0, where 1e-6 is asked.": (
+            "Where no cell is above 0, the answer is 1e-6 and not 0: that is what such cells count.": (
                 by_window(lambda w, p: np.mean(np.maximum(w, 0) ** p) ** (1 / p))
             ),
             "1e-6 is the least that a cell may count. Adding it to every cell moves all of them, and leaves negative "
@@ -258,7 +258,8 @@ EXERCISES = [
                 {3: "beta * window.max()"},
             ),
             "Without the division by the number of cells this is the log-sum-exp, which exceeds the maximum.": (
-                {2: "1"}
+                {2: "1"},
+                {2: "e.max()"},
             ),
             "A window has rows × columns cells: divide by their number, not by that of the rows.": (
                 {2: "kernel_size"},
@@ -267,8 +268,6 @@ EXERCISES = [
             "The mean divides by the number of cells in the window.": (
                 {2: "x.size"},
                 {2: "4"},
-                {2: "e.sum()"},
-                {2: "e.max()"},
                 {2: "window.sum()"},
                 {2: "stride**2"},
             ),
@@ -276,7 +275,10 @@ EXERCISES = [
                 lambda x, k, s, beta: soft_pool(beta * x, Window(k, s)) / beta
             ),
             "This is the mean, the limit for a small beta.": lambda x, k, s, beta: avg_pool(x, Window(k, s)),
-            "This is the maximum, the limit for a large beta.": lambda x, k, s, beta: max_pool(x, Window(k, s)),
+            "This is the maximum, the limit for a large beta.": (
+                {2: "e.sum()"},
+                lambda x, k, s, beta: max_pool(x, Window(k, s)),
+            ),
             **forward_ideas(lse_loop),
         },
         circumstances={
@@ -296,9 +298,8 @@ EXERCISES = [
         slope_of_p,
         lists,
         ideas={
-            "The logarithm of the output is missing: what counts is by how much the weighted logarithms exceed it.": (
-                slope_from(lambda z, p, w, y: y / p * (w @ np.log(z)))
-            ),
+            "The root depends on p too, which brings − ln y: what counts is by how much the weighted logarithms exceed "
+            "the logarithm of the output.": slope_from(lambda z, p, w, y: y / p * (w @ np.log(z))),
             "The logarithms are weighted by the powers. A plain mean treats small and large cells alike.": (
                 slope_from(lambda z, p, w, y: y / p * (np.log(z).mean() - np.log(y)))
             ),
@@ -321,7 +322,6 @@ EXERCISES = [
             ),
             "The root depends on p too: this moves the powers alone.": (
                 slope_from(lambda z, p, w, y: np.mean(z**p * np.log(z))),
-                slope_from(lambda z, p, w, y: y ** (1 - p) / p * np.mean(z**p * np.log(z))),
             ),
             "The powers depend on p too: this moves the root alone.": (
                 slope_from(lambda z, p, w, y: -y * np.log(y) / p),

@@ -73,6 +73,7 @@ from poolref.teaching.extras import need
 from poolref.teaching.live.anatomy import Anatomy, anatomy
 from poolref.teaching.live.beta import Beta, beta
 from poolref.teaching.live.cam import Cam, cam
+from poolref.teaching.live.dial import Dial, dial
 from poolref.teaching.live.explorer import Explorer, explorer
 from poolref.teaching.live.figure import LiveFigure
 from poolref.teaching.live.flow import Flow, flow
@@ -91,6 +92,7 @@ __all__ = [
     "anatomy",
     "beta",
     "cam",
+    "dial",
     "explorer",
     "flow",
     "hero",
@@ -114,6 +116,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Flow,
     Hero,
     Beta,
+    Dial,
     Sweep,
     Cam,
     Anatomy,

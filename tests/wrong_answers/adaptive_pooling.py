@@ -204,7 +204,7 @@ BACKWARD = {
 GRID = {
     "one bin": ((1, 1), "cannot tell one end"),
     "one row": ((1, 8), "cannot tell one end"),
-    "one column": ((8, 1), "Take fewer bins along the axis"),
+    "one column": ((8, 1), "cannot tell one end"),
     "few": ((2, 3), "Take more bins"),
     "turned": ((4, 3), "Take fewer bins along the axis"),
     "many across": ((2, 6), "Take fewer bins along the axis"),

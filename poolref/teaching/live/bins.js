@@ -36,14 +36,13 @@ function buildBins(fig) {
   const choose = (selected) => !same(selected, fig.state.selected) && fig.set({ selected }, { record: false });
   // The cell's bin; of several, the chosen one or the first.
   const holding = (cell) =>
-    cell.map((place, axis) => {
+    cell.map((v, axis) => {
       const chosen = fig.state.selected[axis];
-      const v = Math.min(place, (axis ? fig.state.width : fig.state.height) - 1);
       return spans[axis][chosen].includes(v) ? chosen : spans[axis].findIndex((span) => span.includes(v));
     });
   const input = canvasMap("input", { onpick: (cell) => cell && choose(holding(cell)) });
   const counts = canvasMap("counts", { onpick: (cell) => cell && choose(holding(cell)) });
-  const output = canvasMap("output", { onpick: (cell) => cell && choose([Math.min(cell[0], fig.state.down - 1), Math.min(cell[1], fig.state.across - 1)]) });
+  const output = canvasMap("output", { onpick: (cell) => cell && choose(cell) });
   for (const { el } of [counts, output]) el.classList.add("pr-outcome");
   const tiles = h("div", { class: "pr-ways", style: "--tiles: 3" }, input.el, counts.el, output.el);
   const axes = ["down", "across"].map((name) => ({ name, svg: s("svg", { class: "pr-chart", "aria-hidden": "true", "data-axis": name }) }));
@@ -109,6 +108,7 @@ function buildBins(fig) {
       heading: `the picture\n${state.height}\u00a0\u00d7\u00a0${state.width}`,
       label: `The picture, ${state.height} by ${state.width} cells. Point at a cell, or move with the arrow keys.`,
       map: made.panels[0],
+      cells: [state.height, state.width],
       share: asItStands,
       regions: fig.veiled ? [] : chosen,
     });
@@ -116,6 +116,7 @@ function buildBins(fig) {
       heading: "in how many\nbins a cell lies",
       label: "In how many bins each cell of the picture lies. Point at a cell, or move with the arrow keys.",
       map: made.panels[1],
+      cells: [state.height, state.width],
       palette: "value",
       share: made.share,
       regions: chosen,
@@ -124,6 +125,7 @@ function buildBins(fig) {
       heading: `the pooled map\n${state.down}\u00a0\u00d7\u00a0${state.across}`,
       label: `The pooled map, ${state.down} by ${state.across} cells. Point at a cell, or move with the arrow keys.`,
       map: made.panels[2],
+      cells: [state.down, state.across],
       share: asItStands,
       regions: [{ cells: [i, j, 1, 1] }],
     });

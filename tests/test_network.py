@@ -169,6 +169,15 @@ def test_heads_are_the_reducers_of_the_catalog():
     assert set(training.HEADS) == {row.name for row in catalog.OPERATORS if row.kind == "reducer"}
     for head in training.HEADS:
         assert training.build(head=head).linear.in_features == 16
+        assert training.build(head=head, grid=3).linear.in_features == 16 * 9
+
+
+def test_a_grid_of_bins_reads_sheets_of_any_size():
+    plain, binned = training.build("max", seed=0), training.build("max", head="average", grid=5, seed=0)
+    np.testing.assert_allclose(training.outputs(binned, SHEETS), training.outputs(plain, SHEETS), atol=1e-6)
+    assert training.outputs(binned, np.ones((2, 33, 26))).shape == (2, 10)
+    with pytest.raises(RuntimeError, match="768 and 400"):
+        training.outputs(plain, np.ones((1, 33, 26)))
 
 
 def test_a_seed_gives_the_same_numbers_and_another_seed_others():
@@ -242,6 +251,8 @@ def test_scattered_and_drawn_sheets_hold_what_they_say():
     sheets, labels, at = training.scattered(IMAGES[:7], LABELS[:7], places=3)
     assert np.array_equal(sheets, data.canvas(np.tile(IMAGES[:7], (3, 1, 1)), at))
     assert np.array_equal(labels, np.tile(LABELS[:7], 3))
+    sheets, _, at = training.scattered(IMAGES[:7], LABELS[:7], places=40, size=33)
+    assert np.array_equal(sheets, data.canvas(np.tile(IMAGES[:7], (40, 1, 1)), at, 33)) and at.max() == 25
     inputs, where = training.whereabouts(IMAGES[:7])(np.random.default_rng(0))
     assert np.array_equal(inputs, data.canvas(IMAGES[:7], where))
 
@@ -258,6 +269,7 @@ def test_scattered_and_drawn_sheets_hold_what_they_say():
         (lambda: network.scores(SHEETS[0], 2), TypeError, ["pooling", "2"]),
         (lambda: training.build("maximum"), ValueError, ["pooling", '"strided convolution"', "'maximum'"]),
         (lambda: training.build(head="corner"), ValueError, ["head", '"gem"', "'corner'"]),
+        (lambda: training.build(head="max", grid=0), ValueError, ["grid", "at least 1", "0"]),
         (lambda: training.build(outputs=0), ValueError, ["outputs", "at least 1", "0"]),
         (lambda: training.build(channels=(8, 0)), ValueError, ["channels", "at least 1", "(8, 0)"]),
         (lambda: training.build(dilation=1.5), TypeError, ["dilation", "1.5"]),

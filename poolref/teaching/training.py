@@ -53,6 +53,7 @@ def build(
     *,
     outputs: int = 10,
     head: str | None = None,
+    grid: int = 1,
     channels: tuple[int, int] = (8, 16),
     dilation: int = 1,
     size: int = SIZE,
@@ -66,18 +67,19 @@ def build(
         pooling: one of `POOLINGS`, over windows of 2x2, where "strided convolution" is a learned 2x2 convolution with
             stride 2, without a ReLU of its own; or a function from a number of maps to a module.  Default "max".
         outputs: how many numbers come out.  Default 10.
-        head: None for a linear layer on all cells of pool2, or one of `HEADS`, which first combines each map into one
-            number.  Default None.
+        head: None for a linear layer on all cells of pool2, or one of `HEADS`, which first combines the cells of each
+            bin of a grid, so that sheets of other sizes than `size` fit too.  Default None.
+        grid: rows and columns of that grid, 1 for the whole map.  Default 1.
         channels: the numbers of maps of conv1 and conv2.  Default (8, 16).
         dilation: of conv2; above 1 its kernel reaches as far as one that follows a pooling.  Default 1.
         size: rows and columns of the input.  Default 20.
         seed: of the initial weights.  Default 0.
 
     Raises:
-        TypeError: `outputs`, `channels`, `dilation`, `size` or `seed` is not an int.
+        TypeError: `outputs`, `grid`, `channels`, `dilation`, `size` or `seed` is not an int.
         ValueError: `pooling` or `head` is none of these, or a number is too small.
     """
-    for name, number in (("outputs", outputs), ("dilation", dilation), ("size", size)):
+    for name, number in (("outputs", outputs), ("grid", grid), ("dilation", dilation), ("size", size)):
         check_int(name, number, 1)
     check_ints("channels", channels, 2, 1)
     with seeded(seed):
@@ -91,7 +93,7 @@ def build(
         }
         if head is not None:
             check_choice("head", head, HEADS)
-            layers["head"] = _create_pool(f"global_{head}")
+            layers["head"] = _create_pool(f"adaptive_{head}", output_size=grid)
         layers["flatten"] = nn.Flatten()
         network = nn.Sequential()
         for name, layer in layers.items():
@@ -194,7 +196,7 @@ def _pooling(pooling: str | PoolingFactory, channels: int) -> nn.Module:
 
 
 def _create_pool(name: str, **arguments: object) -> nn.Module:
-    if name in ("lp", "global_lp"):
+    if name in ("lp", "adaptive_lp"):
         arguments["norm_type"] = 2
     return catalog.resolve("poolref.torch.create_pool")(name, **arguments)
 
@@ -234,19 +236,20 @@ def whereabouts(images: np.ndarray) -> Draw:
 
 
 def scattered(
-    images: np.ndarray, labels: np.ndarray, places: int = 10, seed: int = 0
+    images: np.ndarray, labels: np.ndarray, places: int = 10, seed: int = 0, size: int = SIZE
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return every digit at several drawn places: sheets (places · n, 20, 20), labels, and the places (places · n, 2).
+    """Return every digit at several drawn places: sheets (places · n, size, size), labels, places (places · n, 2).
 
     Args:
         images: (n, 8, 8).
         labels: (n,).
         places: how many for each digit.  Default 10.
         seed: of the places.  Default 0.
+        size: rows and columns of a sheet.  Default 20.
     """
     images, labels = np.tile(images, (places, 1, 1)), np.tile(labels, places)
-    at = data.positions(len(images), seed)
-    return data.canvas(images, at), labels, at
+    at = data.positions(len(images), seed, size)
+    return data.canvas(images, at, size), labels, at
 
 
 def always(inputs: np.ndarray, targets: np.ndarray) -> Draw:

@@ -72,6 +72,7 @@ from poolref.teaching.cards import rich
 from poolref.teaching.extras import need
 from poolref.teaching.live.anatomy import Anatomy, anatomy
 from poolref.teaching.live.beta import Beta, beta
+from poolref.teaching.live.bins import Bins, bins
 from poolref.teaching.live.cam import Cam, cam
 from poolref.teaching.live.dial import Dial, dial
 from poolref.teaching.live.explorer import Explorer, explorer
@@ -91,6 +92,7 @@ __all__ = [
     "LiveFigure",
     "anatomy",
     "beta",
+    "bins",
     "cam",
     "dial",
     "explorer",
@@ -121,6 +123,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Cam,
     Anatomy,
     Strips,
+    Bins,
 )
 FIGURES = {kind.name: kind for kind in _KINDS}
 

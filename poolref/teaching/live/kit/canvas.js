@@ -51,14 +51,16 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
   const frame = (touched ? control : h)("div", { class: `pr-canvas ${onmove ? "pr-movable" : ""}`, "data-canvas": kind, ...role }, canvas, marks);
   const el = h("section", { class: `pr-panel pr-${kind}` }, title, frame);
   let shape = [1, 1];
+  let extent = shape; // rows and columns that can be pointed at
   let cursor = null;
   let painted = []; // what the pixels were made of
 
   const cellAt = (event) => {
     const box = canvas.getBoundingClientRect();
-    const inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v * n)));
-    return [inside((event.clientY - box.top) / box.height, shape[0]), inside((event.clientX - box.left) / box.width, shape[1])];
+    const inside = (v, axis) => Math.max(0, Math.min(extent[axis] - 1, Math.floor(v * shape[axis])));
+    return [inside((event.clientY - box.top) / box.height, 0), inside((event.clientX - box.left) / box.width, 1)];
   };
+  const middle = () => extent.map((n) => n >> 1);
   const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
   frame.addEventListener("keydown", (event) => {
     const step = STEPS[event.key];
@@ -66,7 +68,7 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
     event.preventDefault();
     event.stopPropagation();
     if (onmove) return onmove(...step);
-    cursor = (cursor ?? shape.map((n) => n >> 1)).map((v, i) => Math.max(0, Math.min(shape[i] - 1, v + step[i])));
+    cursor = (cursor ?? middle()).map((v, i) => Math.max(0, Math.min(extent[i] - 1, v + step[i])));
     onpick(cursor, { quietly: false });
   });
   if (onmove) {
@@ -94,7 +96,7 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
   } else if (onpick) {
     for (const name of ["pointermove", "pointerdown"]) frame.addEventListener(name, (event) => onpick((cursor = cellAt(event)), { quietly: true }));
     frame.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && onpick((cursor = null), { quietly: true }));
-    frame.addEventListener("focus", () => onpick((cursor ??= shape.map((n) => n >> 1)), { quietly: false }));
+    frame.addEventListener("focus", () => onpick((cursor = (cursor ?? middle()).map((v, i) => Math.min(v, extent[i] - 1))), { quietly: false }));
   }
 
   function paint(map, colour, over) {
@@ -117,12 +119,14 @@ export function canvasMap(kind, { onmove, onpick } = {}) {
     frame,
     // `share(v)` brings a number of `map` to the palette's range; `regions` are {cells: [top, left, high, wide], kind}.
     // `over` is a second map, 0 to 1, laid over the first in ink.  `lines` is the distance of a grid of lines over the picture, 0 for none; `square` gives any map a square.
+    // `cells` are the rows and columns that can be pointed at, where the rest of `map` is an empty frame.
     // The same `map` and `share` as before are not painted again.
-    draw({ heading, label, map, over, palette = "grey", share = (v) => v, regions = [], lines = 0, square = false }) {
+    draw({ heading, label, map, over, palette = "grey", share = (v) => v, regions = [], lines = 0, square = false, cells }) {
       if (heading !== undefined) title.textContent = heading;
       title.hidden = heading === undefined;
       frame.setAttribute("aria-label", label);
       shape = [map.length, map[0].length];
+      extent = cells ?? shape;
       frame.values = map; // the numbers behind the picture, for whoever asks the page
       const [rows, columns] = shape;
       if (canvas.width !== columns || canvas.height !== rows) Object.assign(canvas, { width: columns, height: rows });

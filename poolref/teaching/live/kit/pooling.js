@@ -50,7 +50,7 @@ export function windowTaps(i, regions, axis = 0) {
   return upTo(k).map((t) => i * s - p + t * d);
 }
 
-const bins = (n, o) =>
+const binsAlong = (n, o) =>
   upTo(o).map((i) => {
     const start = Math.floor((i * n) / o);
     return upTo(Math.ceil(((i + 1) * n) / o) - start).map((t) => start + t);
@@ -60,12 +60,12 @@ const bins = (n, o) =>
 const SPANS = {
   window: (n, axis, regions) =>
     upTo(windowOutputs(n, regions, axis)).map((i) => windowTaps(i, regions, axis).filter((t) => t >= 0 && t < n)),
-  adaptive: (n, axis, { output_size }) => bins(n, pair(output_size)[axis] ?? n),
+  adaptive: (n, axis, { output_size }) => binsAlong(n, pair(output_size)[axis] ?? n),
   whole: (n) => [upTo(n)],
-  rows: (n, axis) => (axis === 0 ? bins(n, n) : [upTo(n)]),
-  columns: (n, axis) => (axis === 1 ? bins(n, n) : [upTo(n)]),
+  rows: (n, axis) => (axis === 0 ? binsAlong(n, n) : [upTo(n)]),
+  columns: (n, axis) => (axis === 1 ? binsAlong(n, n) : [upTo(n)]),
   running(n, axis, { direction }) {
-    if (axis !== (direction === "up" || direction === "down" ? 0 : 1)) return bins(n, n);
+    if (axis !== (direction === "up" || direction === "down" ? 0 : 1)) return binsAlong(n, n);
     const reverse = direction === "up" || direction === "left";
     return upTo(n).map((i) => (reverse ? upTo(n - i).map((t) => n - 1 - t) : upTo(i + 1)));
   },

@@ -77,7 +77,7 @@ function buildCam(fig) {
     const columns = stage.clientWidth < 480 ? 4 : 8;
     const high = relu2[0].length;
     tiles.draw({
-      heading: `The 16 maps that are added up, each times its weight for the ${state.seen}`,
+      heading: `The 16 maps, each times its weight for the ${state.seen}`,
       label: `16 maps of ${high} by ${wide} cells, each times its weight for the ${state.seen}.`,
       map: Array.from({ length: (relu2.length / columns) * (high + gap) - gap }, (_, r) =>
         Array.from({ length: columns * (wide + gap) - gap }, (_, c) => {

@@ -90,7 +90,7 @@ class StripBlock(PoolModule):
     Formula: `x sigmoid(conv1x1(relu(bn(conv3x1(row means)) + bn(conv1x3(column means)))))`, both strips expanded to
     H x W before they are added.
 
-    Source: hou2020.  Batch normalization is in the authors' code; the paper does not mention it.
+    Source: hou2020.  Batch normalization as in the authors' code, `SPBlock` of houqb/SPNet at commit 5e97da3.
     """
 
     def __init__(self, channels: int):

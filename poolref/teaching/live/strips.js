@@ -70,7 +70,9 @@ function buildStrips(fig) {
   const right = h("div", { style: "position: relative" }, h("div", { style: "position: absolute; inset: 0" }, ofRows.el));
   beside.append(scene.frame, right, under);
   scene.el.append(beside);
-  stage.append(h("div", { class: "pr-split" }, scene.el, output.el));
+  // The picture is as large as the map, so that their rows are level: 3rem and 4px are the curve beside it.
+  const level = "grid-template-columns: calc(50% + 1.125rem + 2px) minmax(0, 1fr)";
+  stage.append(h("div", { class: "pr-split", style: level }, scene.el, output.el));
 
   const menu = pictureMenu("Picture", Object.keys(data.pictures), data.size, (picture) => fig.set({ picture }), fig.refuse);
   fig.bind("picture", menu);
@@ -80,7 +82,7 @@ function buildStrips(fig) {
     fig.select("operator", "Reducer", Object.entries(NAMES)).el,
     fig.slider("kernel_size", "window", { min: 3, max: 15, step: 2, when: ({ regions }) => regions === "square window" }).el,
   );
-  fig.note("Ink is 0 on white paper and 1 in black. The lines beside and below the picture are its rows and columns. The map goes from its least to its most ink.");
+  fig.note("Ink is 0 on white paper and 1 in black. The curves beside and below the picture are its reduced rows and columns. The map's colours run from its smallest value to its largest.");
 
   // Pointing draws again and again: what a state makes is kept.
   let kept = { key: [] };

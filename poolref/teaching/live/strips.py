@@ -95,11 +95,12 @@ class Strips(LiveFigure):
     def describe(self):
         state, (row, column) = self.state, self.state["selected"]
         made, kernel = pooled(state), state["kernel_size"]
-        window = f" of {kernel} by {kernel} cells" if state["regions"] == "square window" else ""
+        square = f"a square window of {kernel} by {kernel} cells makes"
+        making = square if state["regions"] == "square window" else f"{state['regions']} make"
         reducer = {"average": "mean", "max": "maximum"}[state["operator"]]
         return (
             f"A picture of {SIZE} by {SIZE} cells with the {reducer} of the ink in each row and in each column, and "
-            f"the map that {state['regions']}{window} make of it: from {made.min():.2f} to {made.max():.2f}, and "
+            f"the map that {making} of it: from {made.min():.2f} to {made.max():.2f}, and "
             f"{made[row, column]:.2f} at row {row}, column {column}."
         )
 

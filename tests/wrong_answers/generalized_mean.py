@@ -96,7 +96,7 @@ LOG_MEAN_EXP = {
     "transposed": (lambda *a: lse_loop(*a).T, "swapped"),
 }
 
-# --- slope of p ------------------------------------------------------------------------------------------------------
+# --- gradient --------------------------------------------------------------------------------------------------------
 
 
 def of(values, p):
@@ -105,37 +105,70 @@ def of(values, p):
     return z, powers, powers.mean() ** (1 / p)
 
 
-def slope_by_differences(values, p, h=1e-4):
-    def y(q):
-        z = np.array(values) / max(values)
-        return max(values) * np.mean(z**q) ** (1 / q)
+def differences(values, p):
+    """All derivatives by central differences, with Richardson's step: the error of h² cancels."""
 
-    # Richardson: the error of h² cancels
-    near, far = ((y(p + w) - y(p - w)) / (2 * w) for w in (h, 2 * h))
-    return (4 * near - far) / 3
+    def y(at):
+        z = at[:-1] / max(values)
+        return max(values) * np.mean(z ** at[-1]) ** (1 / at[-1])
+
+    at = np.array([*values, p], dtype=float)
+
+    def quotient(n, h):
+        step = h * at[n] * (np.arange(at.size) == n)
+        return (y(at + step) - y(at - step)) / (2 * h * at[n])
+
+    return [(4 * quotient(n, 1e-3) - quotient(n, 2e-3)) / 3 for n in range(at.size)]
 
 
-def slope_by_formula(values, p):
+def by_formula(values, p):
     z, powers, y = of(values, p)
     n, total = len(z), powers.sum()
-    return y / p**2 * (np.log(n / total) + p * (powers * np.log(z)).sum() / total)
+    by_p = y / p**2 * (np.log(n / total) + p * (powers * np.log(z)).sum() / total)
+    return [*(y ** (1 - p) * z ** (p - 1) / n), by_p]
 
 
-def slope_by_unevenness(values, p):
+def by_weights(values, p):
     z, powers, y = of(values, p)
     w = powers / powers.sum()
-    return y / p**2 * (w * np.log(len(z) * w)).sum()
+    return np.concatenate([w * y / z, [y / p**2 * (w * np.log(len(z) * w)).sum()]])
 
 
 def slope(local):
+    """Right for the cells, and `local` for the exponent."""
+
     def wrong(values, p):
         z, powers, y = of(values, p)
-        return local(z, p, powers / powers.sum(), y)
+        return [*(z / y) ** (p - 1) / len(z), local(z, p, powers / powers.sum(), y)]
 
     return wrong
 
 
-SLOPE = {
+def cells(local):
+    """`local` for the cells, and right for the exponent."""
+
+    def wrong(values, p):
+        z, powers, y = of(values, p)
+        return [*local(z, p, powers / powers.sum(), y), by_weights(values, p)[-1]]
+
+    return wrong
+
+
+GRADIENT = {
+    "weights": (cells(lambda z, p, w, y: w), "this is the cell's weight"),
+    "the power p": (cells(lambda z, p, w, y: (z / y) ** p / len(z)), "this is the cell's weight"),
+    "no N": (cells(lambda z, p, w, y: (z / y) ** (p - 1)), "divide the derivative for a cell"),
+    "no root": (cells(lambda z, p, w, y: z ** (p - 1) / len(z)), "and not z"),
+    "the powers' derivative": (cells(lambda z, p, w, y: p * z ** (p - 1) / len(z)), "and not z"),
+    "p left over": (cells(lambda z, p, w, y: p * (z / y) ** (p - 1) / len(z)), "cancel"),
+    "1/p left over": (cells(lambda z, p, w, y: (z / y) ** (p - 1) / len(z) / p), "cancel"),
+    "upside down": (cells(lambda z, p, w, y: (y / z) ** (p - 1) / len(z)), "not the output by the cell"),
+    "the largest cell": (cells(lambda z, p, w, y: (z / z.max()) ** (p - 1) / len(z)), "divide by the output"),
+    "equal parts": (cells(lambda z, p, w, y: np.full(len(z), 1 / len(z))), "belong to the mean"),
+    "p first": (lambda values, p: np.roll(by_weights(values, p), 1), "comes last"),
+    "p alone": (lambda values, p: by_weights(values, p)[-1], None),
+    "cells alone": (lambda values, p: by_weights(values, p)[:-1], None),
+    "a pair": (lambda values, p: (by_weights(values, p)[:-1], by_weights(values, p)[-1]), None),
     "log y missing": (slope(lambda z, p, w, y: y / p * (w @ np.log(z))), "which brings − ln y"),
     "plain mean of logs": (slope(lambda z, p, w, y: y / p * (np.log(z).mean() - np.log(y))), "weighted by the powers"),
     "not normalised": (
@@ -169,10 +202,13 @@ SLOPE = {
     "base 10": (slope(lambda z, p, w, y: y / p * (w @ np.log10(z) - np.log10(y))), "natural one"),
     "by the cells": (slope(lambda z, p, w, y: ((z / y) ** (p - 1)).mean()), "is the one for z"),
     "the mean itself": (slope(lambda z, p, w, y: y), "the generalized mean itself"),
-    "zero": (lambda values, p: 0.0, "only where all numbers are equal"),
-    "wide step": (lambda values, p: of(values, p + 0.01)[2] / 0.01 - of(values, p)[2] / 0.01, "the curve bends"),
+    "zero": (slope(lambda z, p, w, y: 0.0), "only where all numbers are equal"),
+    "wide step": (
+        lambda values, p: slope(lambda *_: of(values, p + 0.01)[2] / 0.01 - of(values, p)[2] / 0.01)(values, p),
+        "the curve bends",
+    ),
     "one step for two": (
-        lambda values, p: (of(values, p + 1e-6)[2] - of(values, p - 1e-6)[2]) / 1e-6,
+        lambda values, p: slope(lambda *_: (of(values, p + 1e-6)[2] - of(values, p - 1e-6)[2]) / 1e-6)(values, p),
         "divide by 2h",
     ),
     "log of the mean": (slope(lambda z, p, w, y: y / p * (w @ np.log(z) - np.log(z.mean()))), None),
@@ -198,12 +234,12 @@ LAMP = {
 RIGHT = {
     "generalized-mean/forward": [gem_loop, gem_views, gem_scaled, gem_of_logs],
     "generalized-mean/log-mean-exp": [lse_views, lse_loop],
-    "generalized-mean/slope-of-p": [slope_by_formula, slope_by_unevenness, slope_by_differences],
+    "generalized-mean/gradient": [by_formula, by_weights, differences],
     "generalized-mean/lamp": [4.5, 4.4, 4.7, np.float64(4.5)],
 }
 WRONG = {
     "generalized-mean/forward": FORWARD,
     "generalized-mean/log-mean-exp": LOG_MEAN_EXP,
-    "generalized-mean/slope-of-p": SLOPE,
+    "generalized-mean/gradient": GRADIENT,
     "generalized-mean/lamp": LAMP,
 }

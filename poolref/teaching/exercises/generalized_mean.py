@@ -75,11 +75,11 @@ def lse_loop(x, k, s, beta, **how):
     return each_window(x, k, s, reduce, **how)
 
 
-# --- slope of p: open -----------------------------------------------------------------------------------------------
+# --- gradient: open --------------------------------------------------------------------------------------------------
 
 
-def slope_of_p(values, p):
-    """Return the derivative of the generalized mean of a list of numbers with respect to p.
+def gradient(values, p):
+    """Return the derivatives of the generalized mean of a list of numbers: for each number, in order, and last for p.
 
     The numbers lie between 0.001 and a million, p between 0.1 and 10.
     """
@@ -87,7 +87,15 @@ def slope_of_p(values, p):
     if z.ndim != 1 or z.size == 0 or not ((z >= 1e-3) & (z <= 1e6)).all() or not 0.1 <= p <= 10:
         raise ValueError("values must be a list of numbers from 0.001 to a million, and p from 0.1 to 10")
     w, y = parts(z, p)
-    return float(y / p * (w @ np.log(z) - np.log(y)))
+    return np.append(by_cells(z, p, w, y), by_exponent(z, p, w, y))
+
+
+def by_cells(z, p, w, y):
+    return (z / y) ** (p - 1) / z.size
+
+
+def by_exponent(z, p, w, y):
+    return y / p * (w @ np.log(z) - np.log(y))
 
 
 def parts(z, p):
@@ -101,14 +109,19 @@ def lists():
     yield from product(values, (2.0, 1.0, 3.0, 0.5, 5.5))
 
 
-def slope_from(local):
-    """A slope that is `local(z, p, w, y)`."""
+def gradient_from(cells=by_cells, exponent=by_exponent):
+    """A gradient whose parts are `cells(z, p, w, y)`, one for each cell, and `exponent(z, p, w, y)`."""
 
     def wrong(values, p):
         z = np.array(values, dtype=float)
-        return float(local(z, p, *parts(z, p)))
+        known = z, p, *parts(z, p)
+        return np.append(np.broadcast_to(cells(*known), z.shape), exponent(*known))
 
     return wrong
+
+
+def slope_from(local):
+    return gradient_from(exponent=local)
 
 
 # --- lamp: design ---------------------------------------------------------------------------------------------------
@@ -292,12 +305,34 @@ EXERCISES = [
         },
     ),
     Exercise(
-        "generalized-mean/slope-of-p",
+        "generalized-mean/gradient",
         "open",
         ("gradient",),
-        slope_of_p,
+        gradient,
         lists,
         ideas={
+            "The derivative for a cell has the power p − 1. With the power p this is the cell's weight.": (
+                gradient_from(lambda z, p, w, y: w)
+            ),
+            "The output has a mean in it: divide the derivative for a cell by the number of cells.": (
+                gradient_from(lambda z, p, w, y: (z / y) ** (p - 1))
+            ),
+            "The root has a derivative too, which brings y^(1−p): raise z / y to the power p − 1, and not z.": (
+                gradient_from(lambda z, p, w, y: z ** (p - 1) / z.size),
+                gradient_from(lambda z, p, w, y: p * z ** (p - 1) / z.size),
+            ),
+            "In the derivative for a cell, the p of the power and the 1 / p of the root cancel.": (
+                gradient_from(lambda z, p, w, y: p * by_cells(z, p, w, y)),
+                gradient_from(lambda z, p, w, y: by_cells(z, p, w, y) / p),
+            ),
+            "The cell is divided by the output, and not the output by the cell.": (
+                gradient_from(lambda z, p, w, y: (y / z) ** (p - 1) / z.size)
+            ),
+            "In the derivative for a cell, divide by the output. The largest cell helps against overflow only.": (
+                gradient_from(lambda z, p, w, y: (z / z.max()) ** (p - 1) / z.size)
+            ),
+            "Equal parts belong to the mean, where p is 1.": gradient_from(lambda z, p, w, y: 1 / z.size),
+            "The derivative for p comes last.": lambda values, p: np.roll(gradient(values, p), 1),
             "The root depends on p too, which brings − ln y: what counts is by how much the weighted logarithms exceed "
             "the logarithm of the output.": slope_from(lambda z, p, w, y: y / p * (w @ np.log(z))),
             "The logarithms are weighted by the powers. A plain mean treats small and large cells alike.": (
@@ -342,7 +377,7 @@ EXERCISES = [
                 slope_from(lambda z, p, w, y: np.sum((z / y) ** (p - 1)) / len(z) * p),
             ),
             "This is the generalized mean itself. Its derivative for p is asked.": slope_from(lambda z, p, w, y: y),
-            "It is 0 only where all numbers are equal.": lambda values, p: 0.0,
+            "The derivative for p is 0 only where all numbers are equal.": slope_from(lambda z, p, w, y: 0.0),
             "A difference of outputs is divided by the step.": slope_from(
                 lambda z, p, w, y: parts(z, p + 1e-6)[1] - parts(z, p - 1e-6)[1]
             ),

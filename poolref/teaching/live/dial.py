@@ -166,7 +166,7 @@ def shown(state: dict[str, Any]) -> np.ndarray:
 def responses(images: np.ndarray) -> np.ndarray:
     """What the edge filter finds in eight directions, after ReLU: (n, H, W) -> (n, 8, H - 2, W - 2)."""
     squares = np.lib.stride_tricks.sliding_window_view(images, (3, 3), axis=(-2, -1))
-    return np.maximum(np.einsum("nrcuv,kuv->nkrc", squares, KERNELS), 0)
+    return np.maximum(np.einsum("nrcuv,kuv->nkrc", squares, KERNELS, optimize=True), 0)
 
 
 def descriptors(maps: np.ndarray, p: float) -> np.ndarray:

@@ -57,7 +57,7 @@ function buildBins(fig) {
     fig.slider("across", "bins across", { min: fewest, max: manyBins }).el,
     fig.select("operator", "Each bin gives its", [["average", "mean"], ["max", "maximum"]]).el,
   );
-  fig.note("Point at a cell, or move with the arrow keys, to light up a bin. Below: the cells of each bin along an axis, from its first to the one after its last.");
+  fig.note("Point at a cell, or move with the arrow keys, to light up a bin. Each bar holds the cells of a bin along one axis, from its first to its last.");
 
   // One bar for each bin over the ruler of the cells, every other one lower, so that an overlap is seen.
   function drawAxis({ name, svg }, axis) {
@@ -73,7 +73,7 @@ function buildBins(fig) {
       parts.push(s("rect", { class: "pr-seen", x: start * unit, y: y + 2, width: (end - start) * unit, height: high - 4 }));
       parts.push(s("rect", { class: lit ? "pr-span pr-span-lit" : "pr-span", x: start * unit, y: y + 2, width: (end - start) * unit, height: high - 4 }));
       const roomLeft = end * unit + 44 > wide;
-      parts.push(s("text", { x: roomLeft ? start * unit - 4 : end * unit + 4, y: y + 11, "text-anchor": roomLeft && start > 0 ? "end" : "start" }, `${start}\u2013${end}`));
+      parts.push(s("text", { x: roomLeft ? start * unit - 4 : end * unit + 4, y: y + 11, "text-anchor": roomLeft && start > 0 ? "end" : "start" }, end - start > 1 ? `${start}\u2013${end - 1}` : `${start}`));
     });
     const bottom = 18 + spans[axis].length * high + 4;
     const ticks = Array.from({ length: n + 1 }, (_, cell) => `M${cell * unit} ${bottom}v4`).join("");

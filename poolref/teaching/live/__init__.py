@@ -82,6 +82,7 @@ from poolref.teaching.live.hero import Hero, hero
 from poolref.teaching.live.network import Network, network
 from poolref.teaching.live.noise import Noise, noise
 from poolref.teaching.live.photo import Photo, photo
+from poolref.teaching.live.query import Query, query
 from poolref.teaching.live.shift import Shift, shift
 from poolref.teaching.live.stack import Stack, stack
 from poolref.teaching.live.strips import Strips, strips
@@ -101,6 +102,7 @@ __all__ = [
     "network",
     "noise",
     "photo",
+    "query",
     "shift",
     "stack",
     "strips",
@@ -124,6 +126,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Anatomy,
     Strips,
     Bins,
+    Query,
 )
 FIGURES = {kind.name: kind for kind in _KINDS}
 

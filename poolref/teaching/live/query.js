@@ -3,8 +3,8 @@ import { retrieved } from "./kit/pooling.js";
 import { count, number, percent } from "./kit/numbers.js";
 import { h, s } from "./kit/page.js";
 
-const WIDE = 380; // of the plane, in its own pixels; on a phone the width there is
-const BARS = 260; // of the bars
+const WIDE = 340; // of the plane, in its own pixels; on a phone the width there is
+const BARS = 240; // of the bars
 const STEP = 0.1;
 const LETTERS = "abcdef";
 

@@ -9,6 +9,7 @@ from math import sqrt
 
 import numpy as np
 
+from poolref import catalog
 from poolref.checks import check_choice, check_int
 from poolref.teaching.data import INK
 
@@ -17,7 +18,6 @@ try:
     from torch import Tensor, nn
 
     from poolref.teaching import training
-    from poolref.torch.functional import hopfield_pool
 except ImportError as error:
     raise ImportError('poolref.teaching.bags needs torch: pip install "poolref[torch]"') from error
 
@@ -95,7 +95,7 @@ class BagNetwork(nn.Module):
         elif self.pooling == "max":
             pooled = cells.amax(-2)
         else:
-            pooled = hopfield_pool(cells, self.query, 1 / sqrt(cells.shape[-1]), self.steps)
+            pooled = _hopfield_pool(cells, self.query, 1 / sqrt(cells.shape[-1]), self.steps)
         return self.answer(pooled)
 
     @property
@@ -116,7 +116,7 @@ class BagNetwork(nn.Module):
                 return nn.functional.one_hot(cells.argmax(-2), CELLS).double().mean(-2).numpy()
             beta, query = 1 / sqrt(cells.shape[-1]), self.query
             if self.steps > 1:
-                query = hopfield_pool(cells, query, beta, self.steps - 1).unsqueeze(-1)
+                query = _hopfield_pool(cells, query, beta, self.steps - 1).unsqueeze(-1)
                 return (beta * cells @ query).squeeze(-1).softmax(-1).double().numpy()
             return (beta * cells @ query).softmax(-1).double().numpy()
 
@@ -156,3 +156,8 @@ def evaluate(
         "share": float(mine.mean()),
         "found": float((mine > others.max(-1)).mean()),
     }
+
+
+def _hopfield_pool(cells: Tensor, query: Tensor, beta: float, steps: int) -> Tensor:
+    # Nothing in poolref.teaching imports the torch column: it is found by its name, as `training` finds its poolings.
+    return catalog.resolve("poolref.torch.functional.hopfield_pool")(cells, query, beta, steps)

@@ -158,7 +158,7 @@ def test_teaching_works_without_torch():
         "import matplotlib; matplotlib.use('agg')\n"
         "import poolref.teaching, pkgutil, importlib\n"
         "for module in pkgutil.walk_packages(poolref.teaching.__path__, 'poolref.teaching.'):\n"
-        "    if module.name != 'poolref.teaching.training':\n"
+        "    if module.name.split('.')[-1] not in ('training', 'bags'):\n"
         "        importlib.import_module(module.name)\n"
         "poolref.teaching.explorer()\n"
         "from poolref.teaching import data, network\n"
@@ -167,10 +167,11 @@ def test_teaching_works_without_torch():
     run_without({"torch", "triton"}, code)
 
 
-def test_training_says_that_it_needs_torch():
+@pytest.mark.parametrize("module", ["training", "bags"])
+def test_training_says_that_it_needs_torch(module):
     code = (
         "try:\n"
-        "    import poolref.teaching.training\n"
+        f"    import poolref.teaching.{module}\n"
         "except ImportError as error:\n"
         "    assert 'needs torch: pip install \"poolref[torch]\"' in str(error), error\n"
         "else:\n"

@@ -28,7 +28,7 @@ def size(value):
         parts = [size(part) for part in value]
         return len(parts) + sum(p[0] for p in parts), sum(p[1] for p in parts)
     if isinstance(value, np.ndarray):
-        return value.size, sum(plainness(v) for v in value.flat)
+        return value.size, sum(plainness(v) for v in value.astype(float).flat)  # bools too
     return 0, plainness(value) if isinstance(value, (bool, int, float)) else 0
 
 

@@ -83,6 +83,7 @@ from poolref.teaching.live.network import Network, network
 from poolref.teaching.live.noise import Noise, noise
 from poolref.teaching.live.photo import Photo, photo
 from poolref.teaching.live.pyramid import PyramidOfBins, pyramid
+from poolref.teaching.live.query import Query, query
 from poolref.teaching.live.shift import Shift, shift
 from poolref.teaching.live.stack import Stack, stack
 from poolref.teaching.live.strips import Strips, strips
@@ -103,6 +104,7 @@ __all__ = [
     "noise",
     "photo",
     "pyramid",
+    "query",
     "shift",
     "stack",
     "strips",
@@ -127,6 +129,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Strips,
     Bins,
     PyramidOfBins,
+    Query,
 )
 FIGURES = {kind.name: kind for kind in _KINDS}
 

@@ -316,3 +316,15 @@ export function blurred(map, size, stride) {
   const turned = (rows) => rows[0].map((_, c) => rows.map((row) => row[c]));
   return turned(turned(map.map(along)).map(along));
 }
+
+// What a memory of `cells` answers to a query, `steps` times: {path, weights}.  `path` is the query and every answer, and
+// `weights` are those of the last retrieval.  Cells and query are lists of numbers.
+export function retrieved(query, cells, beta, steps) {
+  const path = [query];
+  let weights;
+  for (let step = 0; step < steps; step += 1) {
+    weights = softmax(cells.map((cell) => beta * dot(cell, path.at(-1))), 1);
+    path.push(query.map((_, axis) => dot(weights, cells.map((cell) => cell[axis]))));
+  }
+  return { path, weights };
+}

@@ -41,7 +41,7 @@ def test_scripts_and_style_are_light():
     weight = {"kit": bundle.kit(), "style": bundle.style()} | {name: bundle.figure(name) for name in FIGURES}
     weight = {name: len(gzip.compress(text.encode())) for name, text in weight.items()}
     assert weight.pop("kit") <= 25 * KB
-    assert weight.pop("style") <= 5 * KB
+    assert weight.pop("style") <= 6 * KB
     assert all(size <= 10 * KB for size in weight.values()), weight
 
 

@@ -73,13 +73,13 @@ def head(name: str) -> tuple[np.ndarray, np.ndarray]:
     return arrays[f"{name}.weight"], arrays[f"{name}.bias"]
 
 
-def about(file: Path = FILE) -> dict:
+def about(file: Path | None = None) -> dict:
     """Return how weights were made (command, settings, versions, date) and what they reach on held-out digits.
 
     Args:
         file: `FILE`, the network's, or `HEADS_FILE`.  Default `FILE`.
     """
-    with np.load(file) as arrays:
+    with np.load(FILE if file is None else file) as arrays:
         return json.loads(str(arrays["about"]))
 
 

@@ -24,15 +24,13 @@ def main() -> None:
         prog="python -m benchmarks.networks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "name", nargs="*", help=f"weights, heads, or studies: {', '.join(study.names())}; default: all studies"
+        "name", nargs="*", help=f"{', '.join(SHIPPED)}, or studies: {', '.join(study.names())}; default: all studies"
     )
     parser.add_argument("--anew", action="store_true", help="forget what is kept, as after a change of a study's code")
     parser.add_argument("--show", action="store_true", help="print what is kept, and run nothing")
     arguments = parser.parse_args()
     if unknown := set(arguments.name) - {*SHIPPED, *study.names()}:
-        parser.error(
-            f"name must be weights, heads or one of {', '.join(study.names())}, got {', '.join(sorted(unknown))}"
-        )
+        parser.error(f"name must be one of {', '.join([*SHIPPED, *study.names()])}, got {', '.join(sorted(unknown))}")
 
     torch.set_num_threads(1)
     for name in arguments.name or study.names():

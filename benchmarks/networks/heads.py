@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.networks.study import made_by
-from benchmarks.networks.weights import SETTINGS as NETWORK
+from benchmarks.networks.weights import DISTORTION
 from poolref.teaching import data, training
 from poolref.teaching.network import HEAD_SHAPES, HEADS, HEADS_FILE
 
 COMMAND = "python -m benchmarks.networks heads"
-SETTINGS = {"seed": 0, "epochs": 100, **{name: NETWORK[name] for name in ("angle", "scale", "shear", "bend")}}
+SETTINGS = {"seed": 0, "epochs": 100, **DISTORTION}
 
 
 def make(file: Path = HEADS_FILE, epochs: int = SETTINGS["epochs"]) -> dict:
@@ -23,11 +23,10 @@ def make(file: Path = HEADS_FILE, epochs: int = SETTINGS["epochs"]) -> dict:
     The convolutions stay as they ship: only the 170 numbers of each head learn.
     """
     start = time.perf_counter()
-    distortion = {name: SETTINGS[name] for name in ("angle", "scale", "shear", "bend")}
     arrays, held_out = {}, {}
     for head in HEADS:
         network = training.with_head(head, seed=SETTINGS["seed"])
-        draw = training.anywhere(*data.digits("training"), **distortion)
+        draw = training.anywhere(*data.digits("training"), **DISTORTION)
         training.train(network, draw, epochs=epochs, seed=SETTINGS["seed"])
         for part, values in network.linear.state_dict().items():
             rounded = values.numpy().astype(np.float16)

@@ -2,24 +2,12 @@
 import { pooled, spansOf } from "./kit/pooling.js";
 import { at, number, same, scaleOf } from "./kit/numbers.js";
 import { h, s } from "./kit/page.js";
-import { canvasMap } from "./kit/canvas.js";
-import { unpacked } from "./kit/picture.js";
+import { canvasMap, inSquare } from "./kit/canvas.js";
+import { resized, unpacked } from "./kit/picture.js";
 
-const DIGIT = 8; // rows and columns of the digit
 const asItStands = (v) => v;
 
 const binsOf = ({ down, across }) => ({ kind: "adaptive", output_size: [down, across] });
-
-// The digit in the middle of a sheet, or the photograph brought to its size, itself by adaptive pooling.
-function pictureIn({ picture, height, width }, source) {
-  if (picture !== "digit") return pooled(source, { kind: "adaptive", output_size: [height, width] }, { name: "average" });
-  const [top, left] = [height, width].map((n) => Math.floor((n - DIGIT) / 2));
-  return Array.from({ length: height }, (_, r) => Array.from({ length: width }, (_, c) => source[r - top]?.[c - left] ?? 0));
-}
-
-// A map in the upper left of a square frame, so that panels keep their places while sizes change.
-const framed = (map, side) =>
-  Array.from({ length: side }, (_, r) => Array.from({ length: side }, (_, c) => map[r]?.[c] ?? NaN));
 
 // In how many of some spans each of n cells lies.
 const countsIn = (spans, n) => Array.from({ length: n }, (_, cell) => spans.filter((span) => span.includes(cell)).length);
@@ -85,13 +73,13 @@ function buildBins(fig) {
   let kept = {};
   function madeOf(state) {
     if (kept.state !== state) {
-      const map = pictureIn(state, sources[state.picture]);
+      const map = resized(state, sources[state.picture], 1 / 2);
       const regions = binsOf(state);
       const found = spansOf([state.height, state.width], regions);
       const [rows, columns] = found.map((all, axis) => countsIn(all, axis ? state.width : state.height));
       const times = rows.map((r) => columns.map((c) => r * c));
       const out = pooled(map, regions, { name: state.operator });
-      const panels = [framed(map, most), framed(times, most), framed(out, Math.max(state.down, state.across))];
+      const panels = [inSquare(map, most), inSquare(times, most), inSquare(out, Math.max(state.down, state.across))];
       kept = { state, spans: found, times, share: scaleOf(times, [4]), out, panels };
     }
     return kept;

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from poolref.numpy import avg_pool, max_pool
 from poolref.regions import Adaptive
-from poolref.teaching import data
-from poolref.teaching.drawing import PHONE, Heat, Photograph, draw
+from poolref.teaching.drawing import Heat, Photograph, draw
 from poolref.teaching.live import pictures
-from poolref.teaching.live.figure import LiveFigure, one_of, packed, whole_number
+from poolref.teaching.live.figure import DrawnFigure, cell_of, one_of, packed, whole_number
 
 if TYPE_CHECKING:
     from poolref.teaching.live.widget import LiveWidget
 
-SOURCE = 64  # rows and columns of a photograph, before it is brought to the size of the figure
 SIZES = (8, 40)
 BINS = (1, 12)
 PICTURES = ("digit", "flower", "cat")
@@ -61,7 +58,7 @@ def bins(
     return widget(Bins(label=label, predict=predict, **state, operator=operator, **traits))
 
 
-class Bins(LiveFigure):
+class Bins(DrawnFigure):
     """The bins in one state.  See `poolref.teaching.live.bins` for its parts."""
 
     name = "bins"
@@ -84,21 +81,14 @@ class Bins(LiveFigure):
             state[name] = whole_number(name, state[name], *SIZES)
         for name in ("down", "across"):
             state[name] = whole_number(name, state[name], *BINS)
-        last = [state["down"] - 1, state["across"] - 1]
-        selected = state["selected"]
-        if selected is None:
-            selected = [n // 2 for n in last]
-        if len(selected) != 2:
-            raise ValueError(f"selected must be [row, column], got {selected!r}")
-        if "selected" not in changed:
-            selected = [min(v, n) for v, n in zip(selected, last)]
-        state["selected"] = [whole_number("selected", v, 0, n) for v, n in zip(selected, last)]
-        return state
+        shape = state["down"], state["across"]
+        selected = [(n - 1) // 2 for n in shape] if state["selected"] is None else state["selected"]
+        return state | {"selected": cell_of("selected", selected, shape, changed)}
 
     @classmethod
     def data(cls):
         return {
-            "pictures": {name: packed(picture) for name, picture in _sources().items()},
+            "pictures": {name: packed(pictures.resizable()[name]) for name in PICTURES},
             "sizes": SIZES,
             "bins": BINS,
         }
@@ -116,13 +106,7 @@ class Bins(LiveFigure):
             f"{shared} cells lie in more than one bin."
         )
 
-    def picture(self):
-        return self._drawing().svg()
-
-    def narrow_picture(self):
-        return self._drawing().svg(PHONE)
-
-    def _drawing(self):
+    def drawing(self):
         state = self.state
         return draw(
             Photograph(seen(state), title=f"{state['height']} × {state['width']}"),
@@ -131,21 +115,9 @@ class Bins(LiveFigure):
         )
 
 
-@cache
-def _sources() -> dict[str, np.ndarray]:
-    return {"digit": data.digit(7) / 16} | {name: data.photograph(SOURCE, name) for name in PICTURES[1:]}
-
-
 def seen(state: dict[str, Any]) -> np.ndarray:
     """The picture of a state: the digit in the middle of its sheet, or a photograph, itself brought to its size."""
-    shape = state["height"], state["width"]
-    source = pictures.levels(_sources()[state["picture"]])
-    if state["picture"] != "digit":
-        return avg_pool(source, Adaptive(shape))
-    sheet = np.zeros(shape)
-    top, left = ((n - 8) // 2 for n in shape)
-    sheet[top : top + 8, left : left + 8] = source
-    return sheet
+    return pictures.resized(state["picture"], (state["height"], state["width"]), 1 / 2)
 
 
 def pooled(state: dict[str, Any]) -> np.ndarray:

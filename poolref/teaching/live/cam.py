@@ -9,7 +9,7 @@ import numpy as np
 
 from poolref.teaching import network as small
 from poolref.teaching.live import still
-from poolref.teaching.live.figure import LiveFigure, one_of, whole_number
+from poolref.teaching.live.figure import LiveFigure, cell_of, one_of, whole_number
 from poolref.teaching.live.network import samples
 from poolref.teaching.tokens import paint
 
@@ -74,14 +74,8 @@ class Cam(LiveFigure):
         state["columns"] = whole_number("columns", state["columns"], 20, 60)
         if state["columns"] % 4:
             raise ValueError(f"columns must be a multiple of 4, got {state['columns']!r}")
-        if len(state["at"]) != 2:
-            raise ValueError(f"at must be [row, column], got {state['at']!r}")
-        row, column = state["at"]
-        last = state["columns"] - SIDE
-        if "at" not in changed:
-            column = min(column, last)
-        state["at"] = [whole_number("at", row, 0, ROWS - SIDE), whole_number("at", column, 0, last)]
-        return state
+        places = ROWS - SIDE + 1, state["columns"] - SIDE + 1
+        return state | {"at": cell_of("at", state["at"], places, changed)}
 
     @classmethod
     def data(cls):

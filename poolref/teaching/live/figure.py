@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from poolref.teaching.drawing import PHONE, Drawing
+
 PREDICTION = {"question": str, "choices": list, "answer": int, "why": str}
 
 
@@ -98,6 +100,20 @@ class LiveFigure:
         return f'<figure class="poolref poolref-still">{image}<figcaption>{how}</figcaption></figure>'
 
 
+class DrawnFigure(LiveFigure):
+    """A live figure whose picture is a drawing of panels, which stand in more rows on a phone."""
+
+    def drawing(self) -> Drawing:
+        """Return the figure as a drawing."""
+        raise NotImplementedError
+
+    def picture(self) -> str:
+        return self.drawing().svg()
+
+    def narrow_picture(self) -> str:
+        return self.drawing().svg(PHONE)
+
+
 def _prediction(predict: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(predict, dict) or predict.keys() != PREDICTION.keys():
         raise TypeError(f"predict must be a dict of {', '.join(PREDICTION)}, got {predict!r}")
@@ -135,6 +151,15 @@ def real_number(name: str, value: Any, least: float, most: float, above: bool = 
     if not is_number or not (value > least if above else value >= least) or not value <= most:
         raise ValueError(f"{name} must be a number {'above' if above else 'from'} {least:g} to {most:g}, got {value!r}")
     return as_number(float(value))
+
+
+def cell_of(name: str, value: Any, shape: tuple[int, ...], changed: Any) -> list[int]:
+    """Return a [row, column] within `shape`; one that was not just set is brought into range.  Else a ValueError."""
+    if len(value) != 2:
+        raise ValueError(f"{name} must be [row, column], got {value!r}")
+    if name not in changed:
+        value = [min(v, n - 1) for v, n in zip(value, shape, strict=True)]
+    return [whole_number(name, v, 0, n - 1) for v, n in zip(value, shape, strict=True)]
 
 
 def flag(name: str, value: Any) -> bool:

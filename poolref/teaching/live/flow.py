@@ -12,7 +12,7 @@ from poolref.regions import Window
 from poolref.teaching import data
 from poolref.teaching.live import still
 from poolref.teaching.live.explorer import OPERATORS
-from poolref.teaching.live.figure import LiveFigure, one_of, real_number, small_map, whole_number
+from poolref.teaching.live.figure import LiveFigure, cell_of, one_of, real_number, small_map, whole_number
 
 if TYPE_CHECKING:
     from poolref.teaching.live.widget import LiveWidget
@@ -94,8 +94,10 @@ class Flow(LiveFigure):
         state["step"] = real_number("step", state["step"], 0, 10, above=True)
         shape = np.shape(state["values"])
         outputs = _windows(state).output_shape(shape)
-        state["selected"] = _index("selected", state["selected"], outputs, changed)
-        state["nudge"] = _index("nudge", state["nudge"], shape, changed)
+        state["selected"] = cell_of("selected", state["selected"], outputs, changed)
+        if "nudge" not in changed and any(v >= n for v, n in zip(state["nudge"], shape, strict=True)):
+            state["nudge"] = [0, 0]
+        state["nudge"] = cell_of("nudge", state["nudge"], shape, changed)
         if isinstance(state["arriving"], str):
             one_of("arriving", state["arriving"], ["ones"])
         else:
@@ -139,15 +141,6 @@ class Flow(LiveFigure):
 
 def _windows(state: dict[str, Any]) -> Window:
     return Window(state["kernel_size"], state["stride"])
-
-
-def _index(name: str, value: Any, shape: tuple[int, ...], changed: Any) -> list[int]:
-    """An index within `shape`; one that was not just set is brought into range."""
-    if len(value) != 2:
-        raise ValueError(f"{name} must be [row, column], got {value!r}")
-    if name not in changed and any(v >= n for v, n in zip(value, shape, strict=True)):
-        return [min(v, n - 1) for v, n in zip(value, shape, strict=True)] if name == "selected" else [0, 0]
-    return [whole_number(name, v, 0, n - 1) for v, n in zip(value, shape, strict=True)]
 
 
 def arriving_of(state: dict[str, Any]) -> np.ndarray:

@@ -8,10 +8,10 @@ import numpy as np
 
 from poolref import catalog
 from poolref.regions import Window
-from poolref.teaching.drawing import PHONE, Heat, Photograph, draw
+from poolref.teaching.drawing import Heat, Photograph, draw
 from poolref.teaching.live import pictures
 from poolref.teaching.live.explorer import OPERATORS
-from poolref.teaching.live.figure import LiveFigure, as_number, flag, one_of, packed, whole_number
+from poolref.teaching.live.figure import DrawnFigure, as_number, flag, one_of, packed, whole_number
 
 if TYPE_CHECKING:
     from poolref.teaching.live.widget import LiveWidget
@@ -69,7 +69,7 @@ def photo(
     return widget(Photo(label=label, predict=predict, **state, **traits))
 
 
-class Photo(LiveFigure):
+class Photo(DrawnFigure):
     """The photograph's way in one state.  See `poolref.teaching.live.photo` for its parts."""
 
     name = "photo"
@@ -130,13 +130,7 @@ class Photo(LiveFigure):
             f"{state['stride']}, {state['rounds']} times over{again}: {rows} by {columns} cells are left."
         )
 
-    def picture(self):
-        return self._drawing().svg()
-
-    def narrow_picture(self):
-        return self._drawing().svg(PHONE)  # two and two
-
-    def _drawing(self):
+    def drawing(self):
         state = self.state
         ways = [stages(state, operator) for operator in (state["operator"], state["beside"]) if operator]
         shown = [Photograph(ways[0][0], title="photograph"), Heat(ways[0][1], title="filter, ReLU")]

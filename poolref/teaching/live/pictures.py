@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from poolref.numpy import avg_pool
+from poolref.regions import Adaptive
 from poolref.teaching import data
 from poolref.teaching.live.figure import one_of
 
@@ -37,6 +39,26 @@ def named_or_own(name: str, value: Any, size: int, names: Iterable[str]) -> str 
     if array.shape != (size, size) or not ((array >= 0) & (array <= 1)).all():
         raise ValueError(f"{message}, got an array of shape {array.shape}")
     return array.tolist()
+
+
+@cache
+def resizable() -> dict[str, np.ndarray]:
+    """The pictures that `resized` brings to any size: a digit of 8x8 cells, and photographs of 64x64."""
+    return {"digit": data.digit(7) / 16} | {name: data.photograph(64, name) for name in ("flower", "cat")}
+
+
+def resized(name: str, shape: tuple[int, int], before: float) -> np.ndarray:
+    """A photograph brought to `shape` by adaptive pooling; the digit on a sheet of it, in its own size.
+
+    `before` is which part of the rows and columns that the digit leaves free lie before it: 1/2 for the middle.
+    """
+    source = levels(resizable()[name])
+    if name != "digit":
+        return avg_pool(source, Adaptive(shape))
+    sheet = np.zeros(shape)
+    (high, wide), (top, left) = source.shape, (int((n - m) * before) for n, m in zip(shape, source.shape, strict=True))
+    sheet[top : top + high, left : left + wide] = source
+    return sheet
 
 
 def levels(picture: np.ndarray) -> np.ndarray:

@@ -2,20 +2,12 @@
 import { pooled, spansOf } from "./kit/pooling.js";
 import { at, number } from "./kit/numbers.js";
 import { control, h, s } from "./kit/page.js";
-import { canvasMap } from "./kit/canvas.js";
-import { unpacked } from "./kit/picture.js";
+import { canvasMap, inSquare } from "./kit/canvas.js";
+import { resized, unpacked } from "./kit/picture.js";
 
-const SHEET = 8; // rows and columns of the digit
 const CLOSE = 1e-9; // below this, two entries are equal
 
 const gridOf = (n) => ({ kind: "adaptive", output_size: n });
-
-// A photograph brought to its size, or the digit a quarter of the way into its sheet.
-function pictureUnder({ picture, height, width }, source) {
-  if (picture !== "digit") return pooled(source, { kind: "adaptive", output_size: [height, width] }, { name: "average" });
-  const [top, left] = [height, width].map((n) => Math.floor((n - SHEET) / 4));
-  return Array.from({ length: height }, (_, r) => Array.from({ length: width }, (_, c) => source[r - top]?.[c - left] ?? 0));
-}
 
 const turnedOver = (map, other) => (other === "mirrored" ? map.map((row) => row.toReversed()) : map.toReversed());
 
@@ -36,10 +28,6 @@ const placesOf = (levels, channels) =>
   levels.flatMap((n) =>
     channels.flatMap((_, channel) => Array.from({ length: n * n }, (_, i) => ({ n, channel, bin: [Math.floor(i / n), i % n] }))),
   );
-
-// A map in the upper left of a square, so that panels keep their places while sizes change.
-const inSquare = (map, side) =>
-  Array.from({ length: side }, (_, r) => Array.from({ length: side }, (_, c) => map[r]?.[c] ?? NaN));
 
 const lengthOf = (levels, { channels }) => channels.length * levels.reduce((sum, n) => sum + n * n, 0);
 const settledPyramid = (state, data) => ({ ...state, entry: Math.min(state.entry, lengthOf(data.levels[state.levels], data) - 1) });
@@ -129,7 +117,7 @@ function buildPyramid(fig) {
     const key = [state.picture, state.height, state.width, state.levels, state.operator, state.other].join("|");
     if (kept.key !== key) {
       const levels = data.levels[state.levels];
-      const picture = pictureUnder(state, sources[state.picture]);
+      const picture = resized(state, sources[state.picture], 1 / 4);
       const pairs = [picture, turnedOver(picture, state.other)].map((map) => {
         const channels = channelsOf(map);
         return { vector: vectorOf(channels, levels, state.operator), squares: channels.map((map) => inSquare(map, most)) };

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from poolref.numpy import avg_pool, max_pool
 from poolref.regions import Adaptive, Pyramid
-from poolref.teaching import data
-from poolref.teaching.drawing import PHONE, Heat, draw
+from poolref.teaching.drawing import Heat, draw
 from poolref.teaching.live import pictures
-from poolref.teaching.live.figure import LiveFigure, one_of, packed, whole_number
+from poolref.teaching.live.figure import DrawnFigure, one_of, packed, whole_number
 
 if TYPE_CHECKING:
     from poolref.teaching.live.widget import LiveWidget
 
-SOURCE = 64  # rows and columns of a photograph, before it is brought to the size of the figure
 SIZES = (8, 40)
 PICTURES = ("cat", "flower", "digit")
 OPERATORS = {"average": avg_pool, "max": max_pool}
@@ -64,7 +61,7 @@ def pyramid(
     return widget(PyramidOfBins(label=label, predict=predict, **state, other=other, **traits))
 
 
-class PyramidOfBins(LiveFigure):
+class PyramidOfBins(DrawnFigure):
     """The pyramid in one state.  See `poolref.teaching.live.pyramid` for its parts."""
 
     name = "pyramid"
@@ -93,7 +90,7 @@ class PyramidOfBins(LiveFigure):
     @classmethod
     def data(cls):
         return {
-            "pictures": {name: packed(picture) for name, picture in _sources().items()},
+            "pictures": {name: packed(pictures.resizable()[name]) for name in PICTURES},
             "sizes": SIZES,
             "levels": LEVELS,
             "channels": CHANNELS,
@@ -114,16 +111,10 @@ class PyramidOfBins(LiveFigure):
             f"whatever its size. The two vectors differ in {unequal} of them."
         )
 
-    def picture(self):
-        return self._drawing().svg()
-
-    def narrow_picture(self):
-        return self._drawing().svg(PHONE)
-
     def _vectors(self):
         return (np.array(values) for values in self.results(self.state).values())
 
-    def _drawing(self):
+    def drawing(self):
         state = self.state
         own = channels(seen(state))
         level, channel, bin_of_level = places(state)[state["entry"]]
@@ -135,28 +126,16 @@ class PyramidOfBins(LiveFigure):
                 (state["other"], channels(reversed_picture(seen(state), state))),
             )
         ]
-        sides = [n for n in LEVELS[state["levels"]]]
         grids = [
-            Heat(OPERATORS[state["operator"]](own[channel], Adaptive(n)), title=f"{n} × {n}", side=96) for n in sides
+            Heat(OPERATORS[state["operator"]](own[channel], Adaptive(n)), title=f"{n} × {n}", side=96)
+            for n in LEVELS[state["levels"]]
         ]
         return draw(*panels, grids[:2], grids[2:]) if len(grids) > 2 else draw(*panels, grids)
 
 
-@cache
-def _sources() -> dict[str, np.ndarray]:
-    return {name: data.photograph(SOURCE, name) for name in PICTURES[:2]} | {"digit": data.digit(7) / 16}
-
-
 def seen(state: dict[str, Any]) -> np.ndarray:
     """The picture of a state: a photograph brought to its size, or the digit a quarter of the way into its sheet."""
-    shape = state["height"], state["width"]
-    source = pictures.levels(_sources()[state["picture"]])
-    if state["picture"] != "digit":
-        return avg_pool(source, Adaptive(shape))
-    sheet = np.zeros(shape)
-    top, left = ((n - 8) // 4 for n in shape)
-    sheet[top : top + 8, left : left + 8] = source
-    return sheet
+    return pictures.resized(state["picture"], (state["height"], state["width"]), 1 / 4)
 
 
 def reversed_picture(picture: np.ndarray, state: dict[str, Any]) -> np.ndarray:

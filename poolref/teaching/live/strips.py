@@ -9,9 +9,9 @@ import numpy as np
 from poolref.numpy import avg_pool, max_pool
 from poolref.regions import Columns, Regions, Rows, Window
 from poolref.teaching import data
-from poolref.teaching.drawing import PHONE, Heat, Photograph, draw
+from poolref.teaching.drawing import Heat, Photograph, draw
 from poolref.teaching.live import pictures
-from poolref.teaching.live.figure import LiveFigure, one_of, packed, whole_number
+from poolref.teaching.live.figure import DrawnFigure, cell_of, one_of, packed, whole_number
 
 if TYPE_CHECKING:
     from poolref.teaching.live.widget import LiveWidget
@@ -57,7 +57,7 @@ def strips(
     return widget(Strips(label=label, predict=predict, **state, **traits))
 
 
-class Strips(LiveFigure):
+class Strips(DrawnFigure):
     """The picture and its strips in one state.  See `poolref.teaching.live.strips` for its parts."""
 
     name = "strips"
@@ -78,11 +78,7 @@ class Strips(LiveFigure):
         state["kernel_size"] = whole_number("kernel_size", state["kernel_size"], 3, 15)
         if state["kernel_size"] % 2 == 0:
             raise ValueError(f"kernel_size must be odd, so that the window has a middle, got {state['kernel_size']}")
-        selected = list(state["selected"])
-        if len(selected) != 2:
-            raise ValueError(f"selected must be [row, column], got {state['selected']!r}")
-        state["selected"] = [whole_number("selected", v, 0, SIZE - 1) for v in selected]
-        return state
+        return state | {"selected": cell_of("selected", state["selected"], (SIZE, SIZE), changed)}
 
     @classmethod
     def data(cls):
@@ -104,13 +100,7 @@ class Strips(LiveFigure):
             f"{made[row, column]:.2f} at row {row}, column {column}."
         )
 
-    def picture(self):
-        return self._drawing().svg()
-
-    def narrow_picture(self):
-        return self._drawing().svg(PHONE)
-
-    def _drawing(self):
+    def drawing(self):
         made, low = pooled(self.state), pooled(self.state).min()
         shown = (made - low) / ((made.max() - low) or 1)
         return draw(

@@ -175,7 +175,7 @@ def counts(way: str, state: dict[str, Any]) -> tuple[np.ndarray, dict[str, int]]
     output = np.full(windows.output_shape(x.shape), np.nan)
     meter, budget = Meter(state["operator"]), budget_of(state)
     so_far = meter.state()
-    for written, index in _steps(way, meter, x, windows, output) if budget else ():
+    for written, index in steps_of(way, meter, x, windows, output) if budget else ():
         if meter.operations > budget:
             written[index] = np.nan
             break
@@ -183,7 +183,7 @@ def counts(way: str, state: dict[str, Any]) -> tuple[np.ndarray, dict[str, int]]
     return output, so_far | {"outputs": int(np.count_nonzero(~np.isnan(output)))}
 
 
-def _steps(way: str, meter: Meter, x: np.ndarray, windows: Window, output: np.ndarray) -> Iterator[tuple]:
+def steps_of(way: str, meter: Meter, x: np.ndarray, windows: Window, output: np.ndarray) -> Iterator[tuple]:
     (tall, k), (down, s) = windows.kernel_size, windows.stride
     if way == "loop":
         for i, j in np.ndindex(output.shape):

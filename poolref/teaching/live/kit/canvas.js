@@ -26,6 +26,10 @@ const PALETTES = {
   },
 };
 
+// A map in the upper left of a square, so that panels keep their places while sizes change.
+export const inSquare = (map, side) =>
+  Array.from({ length: side }, (_, r) => Array.from({ length: side }, (_, c) => map[r]?.[c] ?? NaN));
+
 // Many maps as one, with gaps (NaN: nothing is drawn) between them.
 export function mosaic(maps, columns, gap) {
   const side = maps[0].length;

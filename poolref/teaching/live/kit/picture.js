@@ -1,10 +1,19 @@
 // Pictures: those that come with a figure, and the reader's own, which never leave the reader's machine.
 import { button, control, h, select } from "./page.js";
+import { pooled } from "./pooling.js";
 
 // Bytes in base64 -> rows of numbers from 0 to 1.
 export function unpacked({ columns, bytes }) {
   const values = Array.from(atob(bytes), (character) => character.charCodeAt(0) / 255);
   return Array.from({ length: values.length / columns }, (_, r) => values.slice(r * columns, (r + 1) * columns));
+}
+
+// A photograph brought to any size by adaptive pooling; the digit on a sheet of that size, in its own.  `before` is which
+// part of the rows and columns that the digit leaves free lie before it.
+export function resized({ picture, height, width }, source, before) {
+  if (picture !== "digit") return pooled(source, { kind: "adaptive", output_size: [height, width] }, { name: "average" });
+  const [top, left] = [height - source.length, width - source[0].length].map((free) => Math.floor(free * before));
+  return Array.from({ length: height }, (_, r) => Array.from({ length: width }, (_, c) => source[r - top]?.[c - left] ?? 0));
 }
 
 // The square in the middle of an image, a video or a canvas, in grey, as rows of `size` numbers from 0 to 1.

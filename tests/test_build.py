@@ -93,13 +93,15 @@ def pages(tmp_path_factory):
     def built():
         figure = "from IPython.display import HTML\nHTML('<div data-poolref-live=\"explorer\"></div>')"
         cited = "# Chapter\n\nAs [Zhou and Chellappa](bibliography.md#zhou1988) have it."
-        book = make_book(tmp_path_factory.mktemp("good"), {"chapter": (GOOD, cited), "figure": (figure, "# Figure")})
+        parts = "print('one', end=' ', flush=True)\nprint('line')"
+        chapters = {"chapter": (GOOD, cited), "figure": (figure, "# Figure"), "parts": (parts, "# Parts")}
+        book = make_book(tmp_path_factory.mktemp("good"), chapters)
         code, output = build(book)
         assert code == 0, output
         live = book / "_build" / "html" / "_static" / "poolref" / "live"
         sizes = {file.name: file.stat().st_size for file in live.iterdir()}
         works = (book / "book" / "bibliography.md").read_text()
-        return {name: shown(book, name) for name in ("chapter", "figure")} | {"works": works, "sizes": sizes}
+        return {name: shown(book, name) for name in chapters} | {"works": works, "sizes": sizes}
 
     return once(tmp_path_factory, "good-build", built)
 
@@ -143,6 +145,10 @@ def test_the_bibliography_says_what_the_bib_file_says_and_the_build_writes_nothi
     works = pages["works"]
     assert works.startswith("# Bibliography\n\nThe works.\n\n## zhou1988\n\nY.-T. Zhou and Rama Chellappa.")
     assert "*Computation of optical flow*. ICNN, 71–78, 1988. [doi:10.1109/ICNN.1988.23914]" in works
+
+
+def test_a_line_printed_in_two_parts_is_one_line(pages):
+    assert "one line" in pages["parts"]
 
 
 def test_scripts_are_loaded_only_where_their_figure_is(pages):

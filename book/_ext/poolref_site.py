@@ -4,6 +4,7 @@
 - A page that holds a live figure loads the kit, the figure's own script and their style sheet. A quiz brings its own.
 - Formulas are MathML (formulas.py), pictures SVG in the page's colours (pictures.py), the index has a card for each
   chapter (chapters.py), the API's pages begin with their names (api.py); the icon font is cut to the icons in use.
+- A printed line that a kernel sent in two parts stays one line.
 - Quizzes are kept out of search, and their lists of answers out of pages.
 - An image without alternative text is a warning, and so is a bibliography that is not what references.bib says;
   `make site` makes warnings errors.
@@ -21,11 +22,13 @@ import api
 import bibliography
 import chapters
 import formulas
+import myst_nb.core.render
 import pictures
 import pydata_sphinx_theme
 from bs4 import BeautifulSoup
 from docutils import nodes
 from fontTools import subset
+from myst_nb.core.utils import coalesce_streams
 from sphinx.util import logging
 
 from poolref.teaching.live import bundle
@@ -46,6 +49,7 @@ def setup(app):
     api.setup(app)
     formulas.setup(app)
     chapters.setup(app)
+    myst_nb.core.render.coalesce_streams = whole_lines
     app.connect("config-inited", check_bibliography)
     app.connect("config-inited", key_execution_cache)
     app.connect("config-inited", link_repository)
@@ -58,6 +62,19 @@ def setup(app):
     app.connect("html-page-context", finish_page, priority=900)
     app.connect("build-finished", finish_site)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def whole_lines(outputs):
+    """Join the parts of each stream first: myst_nb's own merging ends every part with a newline."""
+    streams, joined = {}, []
+    for output in outputs:
+        if output["output_type"] == "stream" and output["name"] in streams:
+            streams[output["name"]]["text"] += output["text"]
+            continue
+        joined.append(output.copy())
+        if output["output_type"] == "stream":
+            streams[output["name"]] = joined[-1]
+    return coalesce_streams(joined)
 
 
 def check_bibliography(app, config):

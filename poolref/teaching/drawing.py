@@ -326,18 +326,21 @@ class Drawing:
         most = {
             kind: max((p.most for p in self.panels if _is_gradient(p) == kind), default=0) for kind in (False, True)
         }
-        out, corners = [], []
+        out, corners, titles = [], [], []
+        halo = f' stroke="{paint("paper")}" stroke-width="5" paint-order="stroke"' if self.arrows else ""
         for item, x, y in placed:
             if isinstance(item, str):
                 out.append(f'<g transform="translate({_n(x)} {_n(y)})">{_sign(item)}</g>')
                 continue
             corners.append((item, x, y + (TITLE if item.title else 0)))
             if item.title:
-                out.append(f'<text x="{_n(x + 1)}" y="{_n(y + 14)}" fill="{paint("soft")}">{escape(item.title)}</text>')
+                place = f'x="{_n(x + 1)}" y="{_n(y + 14)}" fill="{paint("soft")}"'
+                titles.append(f"<text {place}{halo}>{escape(item.title)}</text>")
             body = "".join(item.parts(most[_is_gradient(item)]))
             # Numbers are centred once, for all of them.
             out.append(f'<g transform="translate({_n(x)} {_n(corners[-1][2])})" text-anchor="middle">{body}</g>')
         out += map(_arrow, _ways([[(*corners[i], cell) for i, cell in ends] for ends in self.arrows]))
+        out += titles  # above the arrows, which may pass below them
         wide, high = math.ceil(wide) + 2 * MARGIN, math.ceil(high) + 2 * MARGIN
         body = "".join(out)
         if "url(#hatch)" in body:

@@ -155,7 +155,7 @@ def fills(svg):
 
 def test_a_map_says_its_numbers_and_shows_region_and_winner():
     svg = draw(Map(MAP, region=[(0, 0), (0, 1)], winners=[(0, 0)], title="x")).svg()
-    assert numbers(svg) == ["x", "1", "−2.5", "∞", "NaN"]
+    assert numbers(svg) == ["1", "−2.5", "∞", "NaN", "x"]
     assert outlined(svg) == {(0, 0), (0, 1)}
     assert fills(svg).count((paint("region"), None)) == 1
     assert (paint("below"), "0.62") in fills(svg), "the largest finite magnitude has the full colour"

@@ -338,7 +338,7 @@ EXERCISES = [
         "strip-pooling/wandering",
         ("reach", "choose"),
         "Choose at most two layers so that a cell depends on its whole line of text, which may wander by two rows, and "
-        "on no cell of the lines above and below, nine rows away.",
+        "on no cell of the lines above and below, nine rows away, which wander too.",
         wandering_demands,
     ),
 ]

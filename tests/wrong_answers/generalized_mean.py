@@ -1,5 +1,7 @@
 """Answers to the exercises of "Generalized mean"."""
 
+from math import log
+
 import numpy as np
 
 # --- forward ---------------------------------------------------------------------------------------------------------
@@ -49,6 +51,13 @@ FORWARD = {
     "lifted to 1": (lambda *a: gem_loop(*a, lift=lambda w: np.maximum(w, 1)), "Lifted to 1"),
     "no root": (lambda *a: gem_loop(*a, finish=lambda w, p: np.mean(w**p)), "comes the p-th root"),
     "norm": (lambda *a: gem_loop(*a, finish=lambda w, p: np.sum(w**p) ** (1 / p)), "p-norm"),
+    "square root": (lambda *a: gem_loop(*a, finish=lambda w, p: np.mean(w**p) ** 0.5), "comes the p-th root"),
+    "divided by the rows": (
+        lambda x, k, s, p: gem_loop(x, k, s, p, finish=lambda w, p: (np.sum(w**p) / k) ** (1 / p)),
+        "not by that of the rows",
+    ),
+    "zeros stay": (lambda *a: gem_loop(*a, lift=lambda w: np.where(w < 0, 1e-6, w)), "A cell of 0 is below 1e-6 too"),
+    "root and power exchanged": (lambda *a: gem_loop(*a, finish=lambda w, p: np.mean(w ** (1 / p)) ** p), None),
     "always squares": (lambda *a: gem_loop(*a, finish=lambda w, p: np.mean(w**2) ** 0.5), "not always 2 or 3"),
     "mean": (lambda *a: gem_loop(*a, finish=lambda w, p: w.mean()), "this is the mean"),
     "maximum": (lambda *a: gem_loop(*a, finish=lambda w, p: w.max()), "the largest cell"),
@@ -80,7 +89,12 @@ LOG_MEAN_EXP = {
     "nothing subtracted": ({1: "0", 3: "0"}, "Nothing is subtracted"),
     "subtracted nothing, added the maximum": ({1: "0"}, "Nothing is subtracted"),
     "the smallest": ({1: "window.min()", 3: "window.min()"}, "With the smallest cell"),
-    "the mean cell": ({1: "window.mean()", 3: "window.mean()"}, "far above the mean"),
+    "the mean cell": ({1: "window.mean()", 3: "window.mean()"}, "far above the middle"),
+    "the median": ({1: "np.median(window)", 3: "np.median(window)"}, "far above the middle"),
+    "the largest magnitude": (
+        {1: "np.abs(window).max()", 3: "np.abs(window).max()"},
+        "keeps the exponentials in range",
+    ),
     "the whole map": ({1: "x.max()", 3: "x.max()"}, "One maximum for the whole map"),
     "the whole map, once": ({1: "x.max()"}, "One maximum for the whole map"),
     "fixed": ({1: "700"}, "keeps the exponentials in range"),
@@ -134,6 +148,14 @@ def by_weights(values, p):
     return np.concatenate([w * y / z, [y / p**2 * (w * np.log(len(z) * w)).sum()]])
 
 
+def by_plain_python(values, p):
+    largest = max(values)
+    powers = [(z / largest) ** p for z in values]
+    y = largest * (sum(powers) / len(values)) ** (1 / p)
+    slopes = [part / sum(powers) * (log(z) - log(y)) for part, z in zip(powers, values, strict=True)]
+    return [(z / y) ** (p - 1) / len(values) for z in values] + [y / p * sum(slopes)]
+
+
 def slope(local):
     """Right for the cells, and `local` for the exponent."""
 
@@ -179,7 +201,14 @@ GRADIENT = {
         slope(lambda z, p, w, y: y / p * ((z**p * np.log(z)).mean() - np.log(y))),
         "divide the powers by their sum",
     ),
-    "weights of z": (slope(lambda z, p, w, y: y / p * ((z / z.sum()) @ np.log(z) - np.log(y))), "z^p, not z"),
+    "weights of z": (
+        slope(lambda z, p, w, y: y / p * ((z / z.sum()) @ np.log(z) - np.log(y))),
+        "the p-th powers over their sum",
+    ),
+    "weights of z^(p-1)": (
+        slope(lambda z, p, w, y: y / p * (z ** (p - 1) @ np.log(z) / np.sum(z ** (p - 1)) - np.log(y))),
+        "the p-th powers over their sum",
+    ),
     "sign turned": (slope(lambda z, p, w, y: y / p * (np.log(y) - w @ np.log(z))), "sign is turned"),
     "of the logarithm": (slope(lambda z, p, w, y: (w @ np.log(z) - np.log(y)) / p), "Multiply it by y"),
     "no 1/p": (slope(lambda z, p, w, y: y * (w @ np.log(z) - np.log(y))), "factor 1 / p is missing"),
@@ -234,7 +263,7 @@ LAMP = {
 RIGHT = {
     "generalized-mean/forward": [gem_loop, gem_views, gem_scaled, gem_of_logs],
     "generalized-mean/log-mean-exp": [lse_views, lse_loop],
-    "generalized-mean/gradient": [by_formula, by_weights, differences],
+    "generalized-mean/gradient": [by_formula, by_weights, by_plain_python, differences],
     "generalized-mean/lamp": [4.5, 4.4, 4.7, np.float64(4.5)],
 }
 WRONG = {

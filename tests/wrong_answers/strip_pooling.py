@@ -39,6 +39,8 @@ MAXIMUM = {
     "sum": (lambda x: strip_max_loop(x, np.sum, np.sum), "adds each strip up"),
     "median": (lambda x: strip_max_loop(x, np.median, np.median), "middle value"),
     "from zero": (lambda x: strip_max_keepdims(np.maximum(x, 0)), "No zero takes part"),
+    "crossing taken off": (lambda x: strip_max_keepdims(x) - x, "nothing is taken off"),
+    "up to the cell": (lambda x: np.maximum.accumulate(x, 1) + np.maximum.accumulate(x, 0), None),
     "divided": (
         lambda x: strip_max_loop(x, lambda r: r.max() / len(r), lambda c: c.max() / len(c)),
         "not divided",
@@ -104,6 +106,11 @@ def backward_means(g, x):
     return g.mean(1, keepdims=True) + g.mean(0, keepdims=True)
 
 
+def backward_product(g, x):
+    height, width = x.shape
+    return g @ np.full((width, width), 1 / width) + np.full((height, height), 1 / height) @ g
+
+
 def backward_differences(g, x):
     def pooled(x):
         return x.mean(1, keepdims=True) + x.mean(0, keepdims=True)
@@ -129,6 +136,13 @@ BACKWARD = {
     "rows only": (lambda g, x: backward_loop(g, x, to_column=False), "along the column is missing"),
     "columns only": (lambda g, x: backward_loop(g, x, to_row=False), "along the row is missing"),
     "divisors exchanged": (lambda g, x: backward_loop(g, x, row=x.shape[0], column=x.shape[1]), "divided by the width"),
+    "width twice": (lambda g, x: backward_loop(g, x, column=x.shape[1]), "its own divisor"),
+    "height twice": (lambda g, x: backward_loop(g, x, row=x.shape[0]), "its own divisor"),
+    "times the forward pass": (lambda g, x: g * backward_means(x, x), "does not depend on the values"),
+    "no part to its own cell": (
+        lambda g, x: backward_loop(g, x) - g / x.shape[0] - g / x.shape[1],
+        "nothing is taken off",
+    ),
     "no divisor": (lambda g, x: backward_loop(g, x, row=1, column=1), "Each cell gets its share"),
     "all cells": (lambda g, x: backward_loop(g, x, row=x.size, column=x.size), "not of the whole map"),
     "one region": (
@@ -170,6 +184,7 @@ WANDERING = {
     "rows, then columns": (["rows", "columns"], "A column runs through all lines"),
     "strips and a window": (["window 5", "rows and columns"], "A column runs through all lines"),
     "a high window": (["rows", "window 15"], "too high"),
+    "a window over two lines": (["window 17", "rows"], "too high"),
     "a higher window": (["window 33", "rows"], "too high"),
     "two large windows": (["window 33", "window 33"], "too high"),
     "two windows that fall short": (["window 31", "window 31"], "from edge to edge"),
@@ -185,8 +200,13 @@ WANDERING = {
 RIGHT = {
     "strip-pooling/maximum": [strip_max_loop, strip_max_keepdims, strip_max_outer],
     "strip-pooling/broadcast": [broadcast_means, broadcast_einsum],
-    "strip-pooling/backward": [backward_loop, backward_means, backward_differences],
-    "strip-pooling/wandering": [["window 5", "rows"], ("rows", "window 13"), ["window 9", "rows"]],
+    "strip-pooling/backward": [backward_loop, backward_means, backward_product, backward_differences],
+    "strip-pooling/wandering": [
+        ["window 5", "rows"],
+        ("rows", "window 13"),
+        ["window 9", "rows"],
+        ["rows", "window 7"],
+    ],
 }
 WRONG = {
     "strip-pooling/maximum": MAXIMUM,

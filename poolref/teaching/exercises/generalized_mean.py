@@ -205,7 +205,16 @@ EXERCISES = [
             "Lifted to 1, cells between 1e-6 and 1 change too.": (
                 by_window(lambda w, p: np.mean(np.maximum(w, 1) ** p) ** (1 / p))
             ),
-            "After the mean comes the p-th root, the power 1 / p.": by_window(lambda w, p: np.mean(lifted(w) ** p)),
+            "After the mean comes the p-th root, the power 1 / p.": (
+                by_window(lambda w, p: np.mean(lifted(w) ** p)),
+                by_window(lambda w, p: np.mean(lifted(w) ** p) ** 0.5),
+            ),
+            "A window has rows × columns cells: divide by their number, not by that of the rows.": (
+                by_window(lambda w, p: (np.sum(lifted(w) ** p) / len(w)) ** (1 / p))
+            ),
+            "A cell of 0 is below 1e-6 too, and counts as 1e-6.": (
+                by_window(lambda w, p: np.mean(np.where(w < 0, EPS, w) ** p) ** (1 / p))
+            ),
             "This adds the powers and does not divide: that is the p-norm.": (
                 lambda x, k, s, p: lp_pool(lifted(x), Window(k, s), p)
             ),
@@ -251,7 +260,7 @@ EXERCISES = [
                 {1: "window.min()", 3: "window.min()"},
                 {1: "window.min()"},
             ),
-            "A cell far above the mean still overflows. Subtract the window's largest cell.": (
+            "A cell far above the middle still overflows. Subtract the window's largest cell.": (
                 {1: "window.mean()", 3: "window.mean()"},
                 {1: "window.mean()"},
             ),
@@ -342,8 +351,9 @@ EXERCISES = [
                 slope_from(lambda z, p, w, y: y / p * (np.mean(z**p * np.log(z)) - np.log(y))),
                 slope_from(lambda z, p, w, y: y / p * (np.sum(z**p * np.log(z)) - np.log(y))),
             ),
-            "The weights are powers over their sum: z^p, not z.": (
-                slope_from(lambda z, p, w, y: y / p * (z / z.sum() @ np.log(z) - np.log(y)))
+            "The weights are the p-th powers over their sum.": (
+                slope_from(lambda z, p, w, y: y / p * (z / z.sum() @ np.log(z) - np.log(y))),
+                slope_from(lambda z, p, w, y: y / p * (z ** (p - 1) / (z ** (p - 1)).sum() @ np.log(z) - np.log(y))),
             ),
             "The sign is turned: a larger p never gives a smaller output.": (
                 slope_from(lambda z, p, w, y: -y / p * (w @ np.log(z) - np.log(y)))

@@ -189,7 +189,7 @@ def settings_demands(settings):
     slopes = [pr.hopfield_pool(stored, stored[0] + by, beta, steps) for by in step * np.array([[0, 1], [0, -1]])]
     slope = np.linalg.norm(slopes[0] - slopes[1]) / (2 * step)
     yield Demand(
-        f"asked with the first pattern, a derivative by the query's second number of at least {SLOPE}",
+        f"asked with the first pattern, a derivative by the query's second number of length {SLOPE} or more",
         f"{slope:.2g}",
         bool(slope >= SLOPE),
         "Where one pattern has all the weight, the query gets no gradient. "

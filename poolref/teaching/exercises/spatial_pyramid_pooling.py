@@ -150,7 +150,7 @@ def to_all_equals(g, x, levels):
 
 # --- levels within a budget: design ----------------------------------------------------------------------------------
 
-CHANNELS, SIDE, BUDGET, NEAR = 16, 12, 600, 2
+CHANNELS, SIDE, BUDGET, NEAR = 16, 18, 600, 3
 
 
 def confused(levels):
@@ -189,7 +189,7 @@ def level_demands(levels):
         f"places up to {far} apart give the same",
         far < NEAR,
         "Two places give the same vector if they lie in the same bins on every level. Levels that double cut at the "
-        "same places again. Bins of a level that does not divide 12 overlap, and tell more places apart.",
+        f"same places again. Bins of a level that does not divide {SIDE} overlap, and tell more places apart.",
     )
 
 
@@ -379,8 +379,8 @@ EXERCISES = [
     Design(
         "spatial-pyramid-pooling/levels",
         ("where", "choose"),
-        "Choose the levels, for 16 maps of 12 × 12 cells, so that the vector has at most 600 numbers, one number of "
-        "each map stays wherever one bright cell stands, and the vector changes when that cell moves by 2 or more "
+        "Choose the levels, for 16 maps of 18 × 18 cells, so that the vector has at most 600 numbers, one number of "
+        "each map stays wherever one bright cell stands, and the vector changes when that cell moves by 3 or more "
         "along an axis.",
         level_demands,
     ),

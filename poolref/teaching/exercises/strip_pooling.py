@@ -193,6 +193,7 @@ EXERCISES = [
             "A maximum is not divided by the number of cells.": (
                 lambda x: max_pool(x, Rows()) / x.shape[1] + max_pool(x, Columns()) / x.shape[0],
             ),
+            "The cell at the crossing belongs to both strips, and nothing is taken off.": lambda x: strip_max_2d(x) - x,
             "Nothing is halved: the output is a sum, not the mean of two numbers.": lambda x: strip_max_2d(x) / 2,
             "np.argmax says where the largest cell stands, not how large it is.": joined(np.argmax, np.argmax),
             "This adds each strip up.": joined(np.sum, np.sum),
@@ -286,6 +287,10 @@ EXERCISES = [
                 g.sum(0, keepdims=True), x, Columns()
             ),
             "A row has as many cells as the map has columns: its gradient is divided by the width.": swapped_divisors,
+            "A row has W cells and a column H: each part has its own divisor.": (
+                lambda g, x: (g.sum(1, keepdims=True) + g.sum(0, keepdims=True)) / x.shape[1],
+                lambda g, x: (g.sum(1, keepdims=True) + g.sum(0, keepdims=True)) / x.shape[0],
+            ),
             "Each cell gets its share of a strip's gradient, 1/W and 1/H, not all of it.": (
                 lambda g, x: g.sum(1, keepdims=True) + g.sum(0, keepdims=True)
             ),
@@ -302,6 +307,7 @@ EXERCISES = [
             "The gradient does not depend on the values of x.": (
                 lambda g, x: strip_pool_backward(g, x) * x,
                 lambda g, x: strip_pool_backward(g, x) * (x > 0),
+                lambda g, x: g * strip_pool(x),
             ),
             "This is the forward pass. Pool the gradient, not x.": lambda g, x: strip_pool(x),
             "Multiply by `grad_output`: a cell gets its share of what came back, not of 1.": (
@@ -311,6 +317,7 @@ EXERCISES = [
                 lambda g, x: strip_pool_backward(g, x) - g / x.shape[1],
                 lambda g, x: strip_pool_backward(g, x) - g / x.shape[0],
                 lambda g, x: strip_pool_backward(g, x) - g,
+                lambda g, x: strip_pool_backward(g, x) - g / x.shape[0] - g / x.shape[1],
             ),
             "Nothing is halved: the gradient is the sum of two parts.": lambda g, x: strip_pool_backward(g, x) / 2,
             "This follows the largest cell. The mean shares among all.": (
@@ -338,7 +345,7 @@ EXERCISES = [
         "strip-pooling/wandering",
         ("reach", "choose"),
         "Choose at most two layers so that a cell depends on its whole line of text, which may wander by two rows, and "
-        "on no cell of the lines above and below, nine rows away.",
+        "on no cell of the lines above and below, nine rows away, which wander too.",
         wandering_demands,
     ),
 ]

@@ -54,7 +54,7 @@ function buildPyramid(fig) {
   const chart = s("svg", { class: "pr-chart", style: "max-width: none; cursor: pointer; touch-action: pan-y", "aria-hidden": "true" });
   const bars = control("div", { class: "pr-vector", "data-vector": "", role: "slider", tabindex: 0, "aria-label": "entry of the vector", "aria-valuemin": 0 }, chart);
   stage.append(
-    h("div", { class: "pr-ways", style: "--tiles: 2" }, ...panels.map(({ el }) => el)),
+    h("div", { class: "pr-ways", style: "--tiles: 2; max-width: clamp(17rem, 40vw, 28rem)" }, ...panels.map(({ el }) => el)),
     h("section", { class: "pr-panel pr-outcome", style: "margin-top: 0.6rem" }, bars),
   );
 

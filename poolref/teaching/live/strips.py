@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from poolref.teaching.live.widget import LiveWidget
 
 SIZE = 81  # rows and columns of a picture: a window of 9x9 has as many cells as a row
-PICTURES = ("page", "cross", "dots", "diagonal")
+SHOWN = {
+    "page": "Lines of text on a page whose left side lies in shadow",
+    "cross": "A level and an upright line that cross",
+    "dots": "Two dots",
+    "diagonal": "A diagonal line",
+}
+PICTURES = tuple(SHOWN)
 REGIONS = ("rows", "columns", "rows and columns", "square window")
 REDUCERS = {"average": avg_pool, "max": max_pool}
 
@@ -94,9 +100,11 @@ class Strips(DrawnFigure):
         square = f"a square window of {kernel} by {kernel} cells makes"
         making = square if state["regions"] == "square window" else f"{state['regions']} make"
         reducer = {"average": "mean", "max": "maximum"}[state["operator"]]
+        name = state["picture"]
+        shown = SHOWN[name] if isinstance(name, str) else "A picture"
         return (
-            f"A picture of {SIZE} by {SIZE} cells with the {reducer} of the ink in each row and in each column, and "
-            f"the map that {making} of it: from {made.min():.2f} to {made.max():.2f}, and "
+            f"{shown}, {SIZE} by {SIZE} cells, with the {reducer} of the ink in each row and in each column, and the "
+            f"map that {making} of it: from {made.min():.2f} to {made.max():.2f}, and "
             f"{made[row, column]:.2f} at row {row}, column {column}."
         )
 

@@ -34,6 +34,28 @@ def all_then_dropped(x, k, s):
     return by_slices(x, k, 1)[::s, ::s]
 
 
+def turned_between(x, k, s):
+    def one(rows):
+        return np.stack([rows[c : c + k].max(0) for c in range(0, len(rows) - k + 1, s)])
+
+    return one(one(x).T).T
+
+
+def of_python(x, k, s):
+    rows, columns = (range(0, n - k + 1, s) for n in x.shape)
+    return [[max(cell for row in x[i : i + k] for cell in row[j : j + k]) for j in columns] for i in rows]
+
+
+def in_place(x, k, s):
+    """Wrong: the first pass overwrites rows that later taps read."""
+    n = len(x) - k + 1
+    tall = x[:n:s]
+    for t in range(1, k):
+        np.maximum(tall, x[t : t + n : s], out=tall)
+    m = x.shape[1] - k + 1
+    return np.max([tall[:, t : t + m : s] for t in range(k)], axis=0)
+
+
 PASSES = {
     "no stride": (lambda x, k, s: by_slices(x, k, 1), "before the change"),
     "stride of rows only": (lambda x, k, s: by_slices(x, k, s, strides=(s, 1)), "missing along the columns"),
@@ -57,6 +79,32 @@ PASSES = {
         "The second pass adds",
     ),
     "minimum": (lambda x, k, s: by_slices(x, k, s, ufuncs=(np.minimum, np.minimum)), "This is the minimum"),
+    "every s-th tap": (
+        lambda x, k, s: np.max(
+            [
+                x[a : a + x.shape[0] - k + 1 : s, b : b + x.shape[1] - k + 1 : s]
+                for a in range(0, k, s)
+                for b in range(0, k, s)
+            ],
+            axis=0,
+        ),
+        "not between taps",
+    ),
+    "as many windows, moved by 1": (
+        lambda x, k, s: by_slices(x, k, 1)[: (x.shape[0] - k) // s + 1, : (x.shape[1] - k) // s + 1],
+        "need the stride as their step",
+    ),
+    "rows strided in both passes": (lambda x, k, s: by_slices(x, k, s)[::s], "strided twice"),
+    "from zeros": (lambda x, k, s: np.maximum(by_slices(x, k, s), 0), "Starting from 0"),
+    "begins late": (lambda x, k, s: by_slices(x, k, 1)[s - 1 :: s, s - 1 :: s], "begins at the first cell"),
+    "square": (lambda x, k, s: by_slices(x, k, s)[:, : (x.shape[0] - k) // s + 1], None),
+    "means in the second pass": (
+        lambda x, k, s: np.lib.stride_tricks.sliding_window_view(
+            np.lib.stride_tricks.sliding_window_view(x, k, axis=0)[::s].max(-1), k, axis=1
+        )[:, ::s].mean(-1),
+        None,
+    ),
+    "in place": (in_place, None),
     "no rows": (lambda x, k, s: by_slices(x, k, s)[:0], None),
     "transposed": (lambda x, k, s: by_slices(x, k, s).T, "swapped"),
     "all zeros": (lambda x, k, s: by_slices(x, k, s) * 0, None),
@@ -78,6 +126,10 @@ def mean_that_slides(x, k, s):
     return means[::s]
 
 
+def mean_by_convolution(x, k, s):
+    return np.convolve(x, np.full(k, 1 / k), "valid")[::s]
+
+
 MEAN = {
     "moves by 1": ({1: "1"}, "From one window to the next"),
     "moves by the kernel": ({1: "kernel_size"}, "From one window to the next"),
@@ -88,6 +140,11 @@ MEAN = {
     "by the stride": ({3: "stride"}, "A mean divides"),
     "by all cells": ({3: "len(x)"}, "A mean divides"),
     "by the square": ({3: "kernel_size**2"}, "not their square"),
+    "step of what is left": ({1: "kernel_size - stride + 1"}, "From one window to the next"),
+    "ends between windows": ({2: "stride * kernel_size"}, "ends before cell c + kernel_size"),
+    "by the windows": ({3: "len(starts)"}, "A mean divides"),
+    "padded": (lambda x, k, s: np.convolve(x, np.full(k, 1 / k), "same")[::s], None),
+    "median": (lambda x, k, s: np.median(np.lib.stride_tricks.sliding_window_view(x, k)[::s], -1), None),
     "all zeros": (lambda x, k, s: mean_of_windows(x, k, s) * 0, None),
     "maximum": (lambda x, k, s: np.lib.stride_tricks.sliding_window_view(x, k)[::s].max(-1), "This is the maximum"),
 }
@@ -124,6 +181,13 @@ def by_definition(x, k):
     return np.array([left, [x[c : min(n, c // k * k + k)].max() for c in range(n)]])
 
 
+def by_comparisons(x, k):
+    """Whether a cell lies in the same block, and on which side, for every pair of cells."""
+    place = np.arange(len(x))
+    same, earlier = place[:, None] // k == place // k, place <= place[:, None]
+    return [np.where(same & side, x, -np.inf).max(1) for side in (earlier, earlier.T)]
+
+
 BLOCKS = {
     "never anew": (lambda x, k: running(x, k, anew=(False, False)), "begins anew with each block"),
     "left never anew": (lambda x, k: running(x, k, anew=(False, True)), "The row from the left"),
@@ -152,6 +216,36 @@ BLOCKS = {
         lambda x, k: running(np.r_[x, np.zeros(-len(x) % k)], k)[:, : len(x)],
         "Zeros would win",
     ),
+    "windows": (
+        lambda x, k: np.array(
+            [[max(x[max(0, c - k + 1) : c + 1]) for c in range(len(x))], [max(x[c : c + k]) for c in range(len(x))]]
+        ),
+        "Blocks lie side by side",
+    ),
+    "right begins anew at the first cell": (
+        lambda x, k: np.array([running(x, k)[0], running(x, k, offset=1)[1]]),
+        "begins at its last cell",
+    ),
+    "without the cell itself": (
+        lambda x, k: np.array(
+            [
+                [max(x[c // k * k : c], default=x[c]) for c in range(len(x))],
+                [max(x[c + 1 : c // k * k + k], default=x[c]) for c in range(len(x))],
+            ]
+        ),
+        "knows its own value",
+    ),
+    "so many blocks": (
+        lambda x, k: np.hstack([running(block, len(block)) for block in np.array_split(x, k) if len(block)]),
+        "Blocks hold kernel_size cells",
+    ),
+    "last block first": (
+        lambda x, k: np.array(
+            [running(x, k)[0], np.hstack([running(x[c : c + k], k)[1] for c in range(0, len(x), k)][::-1])]
+        ),
+        "turned round",
+    ),
+    "two columns": (lambda x, k: running(x, k).T, None),
     "one row": (lambda x, k: running(x, k)[0], None),
     "all zeros": (lambda x, k: running(x, k) * 0, None),
 }
@@ -172,16 +266,22 @@ PLAN = {
     "no pair": (("two passes", "running", "places"), None),
     "no way": ((("loop", 1), ("running", 6), "places"), None),
     "no maps": ((("two passes", 0), ("running", 6), "places"), None),
+    "slices, and too many calls": ((("slices", 1), ("two passes", 1), "places"), "Window by window"),
+    "running for both": ((("running", 3), ("two passes", 20), "input"), "visit cells more often"),
+    "a map too many": ((("two passes", 43), ("running", 7), "places"), "take fewer"),
+    "numbers first": (((16, "two passes"), (6, "running"), "places"), None),
+    "kept in a list": ((("two passes", 16), ("running", 6), ["places"]), None),
     "nothing kept": ((("two passes", 16), ("running", 6), None), None),
 }
 
 RIGHT = {
-    "fast-pooling/two-passes": [by_slices, columns_first, by_views, all_then_dropped],
-    "fast-pooling/mean": [mean_of_windows, mean_that_slides],
-    "fast-pooling/blocks": [running, by_reshape, by_definition],
+    "fast-pooling/two-passes": [by_slices, columns_first, by_views, all_then_dropped, turned_between, of_python],
+    "fast-pooling/mean": [mean_of_windows, mean_that_slides, mean_by_convolution],
+    "fast-pooling/blocks": [running, by_reshape, by_definition, by_comparisons],
     "fast-pooling/plan": [
         (("two passes", 16), ("running", 6), "places"),
         [["two passes", np.int64(42)], ["running", 7], "places"],
+        (["two passes", 5], ("running", 5), "places"),
     ],
 }
 WRONG = {

@@ -100,6 +100,16 @@ def blocks(x, k, **how):
     return cut(x, range(k, len(x), k), **how)
 
 
+def blocks_backwards(x, k):
+    """The row from the right, with the last block first."""
+    return np.concatenate([from_right(block) for block in np.split(x, range(k, len(x), k))[::-1]])
+
+
+def sliding(x, k):
+    places = range(len(x))
+    return np.array([[x[max(c - k + 1, 0) : c + 1].max() for c in places], [x[c : c + k].max() for c in places]])
+
+
 # --- two layers: design ---------------------------------------------------------------------------------------------
 
 MAPS, SIDE = 64, 112
@@ -136,7 +146,7 @@ def plan_demands(plan):
             raise ValueError(f"A way is one of {', '.join(WAYS)}, not {way!r}.")
         if not 1 <= many <= MAPS:
             raise ValueError(f"From 1 to {MAPS} maps are handled at once, not {many}.")
-    if kept not in KEPT:
+    if not isinstance(kept, str) or kept not in KEPT:
         raise ValueError(f"What is kept is one of {', '.join(KEPT)}, not {kept!r}.")
     calls = 0
     for (way, many), (k, s) in zip(layers, LAYERS, strict=True):
@@ -191,6 +201,7 @@ EXERCISES = [
             "The taps of a window are neighbours. The stride lies between windows, not between taps.": (
                 lambda x, k, s: passes(x, (range(k), range(k)), (1, 1), spacing=s),
                 lambda x, k, s: passes(x, (range(k), range(k)), (s, s), spacing=s),
+                lambda x, k, s: passes(x, (range(0, k, s),) * 2, (s, s), two_pass_max(x, k, s).shape),
             ),
             "A window has kernel_size taps along each axis. This leaves out the last.": (
                 lambda x, k, s: passes(x, (range(max(k - 1, 1)),) * 2, (s, s), two_pass_max(x, k, s).shape)
@@ -203,7 +214,18 @@ EXERCISES = [
                 lambda x, k, s: two_pass_max(x, k, s)[:-1, :-1],
                 lambda x, k, s: two_pass_max(x, k, s)[: (x.shape[0] - k) // s, : (x.shape[1] - k) // s],
             ),
-            "The first window begins at the first cell, not at cell `stride`.": (
+            "The slices need the stride as their step. These are the first windows, moved by 1.": (
+                lambda x, k, s: two_pass_max(x, k, 1)[tuple(map(slice, two_pass_max(x, k, s).shape))]
+            ),
+            "One of the axes has been strided twice.": (
+                lambda x, k, s: two_pass_max(x, k, s)[::s],
+                lambda x, k, s: two_pass_max(x, k, s)[:, ::s],
+            ),
+            "Start from the first tap. Starting from 0, negative cells are lost.": (
+                lambda x, k, s: np.maximum(two_pass_max(x, k, s), 0)
+            ),
+            "The first window begins at the first cell.": (
+                lambda x, k, s: two_pass_max(x, k, 1)[s - 1 :: s, s - 1 :: s],
                 lambda x, k, s: two_pass_max(x[s:, s:], k, s),
                 lambda x, k, s: two_pass_max(x[1:, 1:], k, s),
             ),
@@ -292,6 +314,7 @@ EXERCISES = [
             "The second row belongs to the cells in the order of the axis. This one is turned round.": (
                 lambda x, k: np.stack([blocks(x, k)[0], blocks(x, k)[1][::-1]]),
                 lambda x, k: blocks(x, k, right=lambda b: np.maximum.accumulate(b[::-1])),
+                lambda x, k: np.stack([blocks(x, k)[0], blocks_backwards(x, k)]),
             ),
             "These are running minima.": lambda x, k: -blocks(-x, k),
             "These are running sums.": lambda x, k: blocks(
@@ -311,7 +334,20 @@ EXERCISES = [
                     right=lambda b: np.maximum(b, np.r_[b[1:], b[-1:]]),
                 )
             ),
+            "These are windows that end or begin at each cell. Blocks lie side by side.": sliding,
+            "From the right, a block begins at its last cell. This row begins anew at its first.": (
+                lambda x, k: np.stack([blocks(x, k)[0], cut(x, range(1, len(x), k))[1]])
+            ),
+            "A cell of a running maximum knows its own value, too.": (
+                lambda x, k: blocks(
+                    x,
+                    k,
+                    left=lambda b: from_left(np.r_[b[:1], b[:-1]]),
+                    right=lambda b: from_right(np.r_[b[1:], b[-1:]]),
+                )
+            ),
             "Blocks hold kernel_size cells.": (
+                lambda x, k: cut(x, np.cumsum([len(block) for block in np.array_split(x, k)])),
                 lambda x, k: cut(x, range(k + 1, len(x), k + 1)),
                 lambda x, k: cut(x, range(max(k - 1, 1), len(x), max(k - 1, 1))),
             ),

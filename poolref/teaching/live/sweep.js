@@ -114,7 +114,7 @@ function buildSweep(fig) {
       loop: ["Window by window", results.output[0], (i) => i < count(loop, "output")],
       before: [isMax ? "Running maxima of blocks, from the left" : "Running sums, from 0", before, (i) => i < count(running, "before")],
       behind: ["Running maxima of blocks, from the right", behind, (i) => i >= behind.length - count(running, "behind")],
-      running: [isMax ? "The larger of one and one" : "Differences of two sums", results.output[0], (i) => i < count(running, "output")],
+      running: [isMax ? "The larger of the two" : "Differences of two sums", results.output[0], (i) => i < count(running, "output")],
     };
     for (const { name, panel } of lines) {
       const [heading, values, isDone] = shown[name];

@@ -29,6 +29,24 @@ def shapes_array(shape, layers):
     return np.array(found)
 
 
+def shapes_by_recursion(shape, layers):
+    if not layers:
+        return []
+    (_, k, s, p, *made), *rest = layers
+    here = (*(made or shape[:1]), *(len(range(0, n + 2 * p - k + 1, s)) for n in shape[1:]))
+    return [here, *shapes_by_recursion(here, rest)]
+
+
+def shapes_counted(shape, layers):
+    """By the first cells of the windows, in a padded axis."""
+    found, (maps, *sides) = [], shape
+    for kind, k, s, p, *made in layers:
+        maps = made[0] if kind == "conv" else maps
+        sides = [np.arange(-p, n + p)[: n + 2 * p - k + 1 : s].size for n in sides]
+        found.append([maps, *sides])
+    return found
+
+
 def shapes_unchanged(shape, layers):
     return shapes_of(shape, layers, lambda n, k, s, p: (n - k) // s + 1)
 
@@ -87,6 +105,27 @@ SHAPES = {
     "the input too": (lambda s, ls: shapes_of(s, ls, first=True), "none for what goes in"),
     "the last only": (lambda s, ls: shapes_of(s, ls)[-1], "only the last one"),
     "nothing": (lambda s, ls: None, None),
+    "from the input each time": (lambda s, ls: [shapes_of(s, [layer])[0] for layer in ls], "not from the input"),
+    "maps of the input": (
+        lambda s, ls: [
+            (made[0] if made else s[0], h, w)
+            for (_, _, _, _, *made), (_, h, w) in zip(ls, shapes_of(s, ls), strict=True)
+        ],
+        "that arrive at it",
+    ),
+    "height padded": (
+        lambda s, ls: [
+            (m, h, w) for (m, h, _), (_, _, w) in zip(shapes_of(s, ls), shapes_of(s, ls, padded=()), strict=True)
+        ],
+        "Here one of them is not",
+    ),
+    "divided with a remainder": (
+        lambda s, ls: shapes_of(s, ls, lambda n, k, s, p: (n + 2 * p - k) / s + 1),
+        "rounded down",
+    ),
+    "rounded": (lambda s, ls: shapes_of(s, ls, lambda n, k, s, p: round((n + 2 * p - k) / s) + 1), "rounded down"),
+    "as padding same": (lambda s, ls: shapes_of(s, ls, lambda n, k, s, p: -(-n // s) if p else (n - k) // s + 1), None),
+    "divided before the kernel": (lambda s, ls: shapes_of(s, ls, lambda n, k, s, p: (n + 2 * p) // s - k + 1), None),
 }
 
 # --- subsampling -----------------------------------------------------------------------------------------------------
@@ -101,6 +140,30 @@ def subsampling_slices(x, factor, bias):
 def subsampling_reshaped(x, factor, bias):
     h, w, d = x.shape
     return factor * x[: h // 2 * 2, : w // 2 * 2].reshape(h // 2, 2, w // 2, 2, d).sum((1, 3)) + bias
+
+
+def subsampling_einsum(x, factor, bias):
+    h, w = (n // 2 for n in x.shape[:2])
+    return np.einsum("iajbd,d->ijd", x[: 2 * h, : 2 * w].reshape(h, 2, w, 2, -1), factor) + bias
+
+
+def subsampling_of_python(x, factor, bias):
+    taps, depth = [(0, 0), (0, 1), (1, 0), (1, 1)], range(x.shape[2])
+    return [
+        [
+            [factor[d] * sum(x[2 * i + u, 2 * j + v, d] for u, v in taps) + bias[d] for d in depth]
+            for j in range(x.shape[1] // 2)
+        ]
+        for i in range(x.shape[0] // 2)
+    ]
+
+
+def subsampling_by_windows(reduce):
+    def answer(x, factor, bias):
+        windows = np.lib.stride_tricks.sliding_window_view(x, (2, 2), (0, 1))[::2, ::2]
+        return factor * reduce(windows, (-2, -1)) + bias
+
+    return answer
 
 
 SUBSAMPLING = {
@@ -121,6 +184,14 @@ SUBSAMPLING = {
     "bias for factor": ({3: "bias"}, "added behind"),
     "first factor": ({3: "factor[0]"}, "not the first one's"),
     "all factors": ({3: "factor.sum()"}, "Here they are added up"),
+    "bias in the bracket": (lambda x, f, b: f * (subsampling_slices(x, 1, 0) + b), "added behind"),
+    "maximum": (subsampling_by_windows(np.max), "LeNet adds its cells up"),
+    "squashed": (lambda x, f, b: np.tanh(subsampling_slices(x, f, b)), None),
+    "one row": ({2: "(0,)"}, "only one of the two"),
+    "to the last but one": ({1: "-1"}, "It begins at column 2j"),
+    "as wide as deep": ({1: "2 * j + depth"}, "It begins at column 2j"),
+    "mean factor": ({3: "factor.mean()"}, "What is the sum multiplied by"),
+    "last factor": ({3: "factor[-1]"}, "What is the sum multiplied by"),
     "the mean pooled": (lambda x, f, b: f * subsampling_slices(x, 1, 0) / 4 + b, "multiplies the sum, not the mean"),
 }
 
@@ -180,6 +251,25 @@ def at_kernel(g, x, kernel):
     return result
 
 
+def back_by_padding(g, x, kernel, turned=True):
+    """The convolution of the padded gradients with the kernel turned round."""
+    z = outputs(x, kernel)
+    padded = np.pad(g / z.size * (z > 0), [(n - 1, n - 1) for n in kernel.shape])
+    return outputs(padded, kernel[::-1, ::-1] if turned else kernel)
+
+
+def back_by_differences(g, x, kernel):
+    gradient = np.zeros(x.shape)
+    for cell in np.ndindex(x.shape):
+        ends = []
+        for step in (1e-5, -1e-5):
+            moved = x.copy()
+            moved[cell] += step
+            ends.append(g * np.maximum(outputs(moved, kernel), 0).mean())
+        gradient[cell] = (ends[0] - ends[1]) / 2e-5
+    return gradient
+
+
 BLOCK = {
     "no gate": (lambda g, x, w: back(g, x, w, gate=lambda z: np.ones(z.shape)), "below 0"),
     "gate turned": (lambda g, x, w: back(g, x, w, gate=lambda z: z < 0), "does the opposite"),
@@ -213,6 +303,20 @@ BLOCK = {
     "overwritten": (lambda g, x, w: back(g, x, w, add=False), "is added"),
     "no g": (lambda g, x, w: back(1.0, x, w), "left out"),
     "the kernel's gradient": (at_kernel, "gradient at the kernel"),
+    "padded, kernel not turned": (
+        lambda g, x, w: back_by_padding(g, x, w, turned=False),
+        "turned round",
+    ),
+    "kernel turned before": (lambda g, x, w: back(g, x, w[::-1, ::-1]), "Here it is turned round before"),
+    "gradient rectified": (lambda g, x, w: back(max(g, 0), x, w), "not whether the gradient is"),
+    "kernel divides, too": (lambda g, x, w: back(g, x, w) / w.size, "divided by the size of the kernel"),
+    "at the outputs": (
+        lambda g, x, w: g * (outputs(x, w) > 0) / outputs(x, w).size,
+        "gradient at the convolution's outputs",
+    ),
+    "leaky": (lambda g, x, w: back(g, x, w, gate=lambda z: np.where(z > 0, 1, 0.01)), None),
+    "gate on the mean": (lambda g, x, w: back(g, x, w, gate=lambda z: np.full(z.shape, z.mean() > 0)), None),
+    "times the mean": (lambda g, x, w: back(g, x, w, share=lambda z: z.mean()), None),
     "sign": (lambda g, x, w: -back(g, x, w), "sign is turned"),
     "zeros": (lambda g, x, w: np.zeros(x.shape), None),
     "nothing": (lambda g, x, w: None, None),
@@ -229,12 +333,17 @@ STRIDES = {
     ),
     "kernels of 4": ([(8, 4, 2, 1), (16, 4, 2, 1)], "a large kernel is cheap"),
     "one layer": ([(16, 10, 4, 0)], "the padding has to fit"),
-    "one patch": ([(16, 4, 4, 0)], "the pooling's own taps are missing"),
+    "one patch": ([(16, 4, 4, 0)], "To see more"),
     "8 maps": ([(8, 6, 2, 2), (8, 3, 2, 1)], "The last layer makes the maps"),
     "padding forgotten": ([(8, 6, 2, 0), (16, 3, 2, 0)], "the padding has to fit"),
     "large kernel second": ([(8, 3, 2, 1), (16, 5, 2, 2)], "adds (kernel_size − 1) jumps"),
     "stride in the first only": ([(8, 4, 4, 0), (16, 3, 1, 1)], "adds (kernel_size − 1) jumps"),
     "too many maps": ([(16, 6, 2, 2), (16, 3, 2, 1)], "a large kernel is cheap"),
+    "too wide a field": ([(6, 5, 2, 2), (16, 4, 2, 1)], "To see less"),
+    "one large kernel": ([(16, 10, 4, 3)], "with few maps"),
+    "one stride lost": ([(1, 10, 1, 0), (16, 1, 2, 0)], "the strides multiply to 4"),
+    "a layer too many": ([(8, 6, 2, 2), (16, 3, 2, 1), (16, 1, 1, 0)], "a large kernel is cheap"),
+    "not in a list": ((16, 10, 4, 3), None),
     "does not fit": ([(8, 5, 4, 0), (16, 5, 4, 0), (16, 3, 1, 0)], None),
     "triples": ([(8, 6, 2), (16, 3, 2)], None),
     "no stride": ([(8, 6, 0, 2), (16, 3, 2, 1)], None),
@@ -244,12 +353,20 @@ STRIDES = {
 }
 
 RIGHT = {
-    "pooling-in-a-network/shapes": [shapes_of, shapes_array],
-    "pooling-in-a-network/subsampling": [subsampling_slices, subsampling_reshaped],
-    "pooling-in-a-network/block-backward": [back, back_by_cells, back_by_taps],
+    "pooling-in-a-network/shapes": [shapes_of, shapes_array, shapes_by_recursion, shapes_counted],
+    "pooling-in-a-network/subsampling": [
+        subsampling_slices,
+        subsampling_reshaped,
+        subsampling_einsum,
+        subsampling_of_python,
+        subsampling_by_windows(np.sum),
+    ],
+    "pooling-in-a-network/block-backward": [back, back_by_cells, back_by_taps, back_by_padding, back_by_differences],
     "pooling-in-a-network/strides": [
         [(8, 6, 2, 2), (16, 3, 2, 1)],
         [[4, 4, 2, 1], [16, 4, 2, 1]],
+        [(4, 3, 1, 1), (4, 2, 2, 0), (8, 3, 1, 1), (16, 2, 2, 0)],
+        ((2, 7, 1, 3), (16, 4, 4, 0)),
         np.array([[2, 10, 4, 3], [16, 1, 1, 0]]),
     ],
 }

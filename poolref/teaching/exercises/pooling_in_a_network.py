@@ -5,6 +5,8 @@ from itertools import product
 
 import numpy as np
 
+from poolref.numpy import max_pool
+from poolref.regions import Window
 from poolref.teaching.attempts.exercise import Demand, Design, Exercise
 
 # --- shapes: worked -------------------------------------------------------------------------------------------------
@@ -17,6 +19,8 @@ def shapes(shape, layers):
     """
     if any(min(layer[1:3]) < 1 or layer[3] < 0 for layer in layers):
         raise ValueError("kernel sizes and strides are at least 1")
+    if min(shape) < 1 or any(min(layer[4:], default=1) < 1 for layer in layers):
+        raise ValueError("maps have cells, and a convolution makes at least one map")
     found = followed(shape, layers)
     if any(min(sides) < 1 for _, *sides in found):
         raise ValueError("a layer does not fit")
@@ -34,6 +38,26 @@ def shapes_unpadded(shape, layers):
         width = (width - k) // s + 1
         found.append((maps, height, width))
     return found
+
+
+def each_from_the_input(shape, layers):
+    return [followed(shape, [layer])[0] for layer in layers]
+
+
+def with_maps_of_the_input(shape, layers):
+    """Pooling makes as many maps as go into the stack."""
+    return [
+        (m if layer[0] == "conv" else shape[0], h, w)
+        for layer, (m, h, w) in zip(layers, followed(shape, layers), strict=True)
+    ]
+
+
+def one_axis_padded(axis):
+    def wrong(shape, layers):
+        padded, bare = followed(shape, layers), followed(shape, layers, pads=())
+        return [tuple(p[n] if n in (0, axis) else b[n] for n in range(3)) for p, b in zip(padded, bare, strict=True)]
+
+    return wrong
 
 
 def followed(shape, layers, size=None, maps_of=None, pads=("conv", "pool")):
@@ -207,15 +231,19 @@ def stride_demands(layers):
         f"a field of {FIELD} × {FIELD}",
         f"{size} × {size}",
         size == FIELD,
-        "A layer adds (kernel_size − 1) jumps, and the jump is the product of the strides before it. Two kernels of 3 "
-        "with a stride of 2 see 7: the pooling's own taps are missing.",
+        "A layer adds (kernel_size − 1) jumps, and the jump is the product of the strides before it. "
+        + (
+            "Two kernels of 3 with a stride of 2 see 7: the pooling's own taps are missing."
+            if size == 7
+            else f"To see {'more' if size < FIELD else 'less'}, change a kernel or an early stride."
+        ),
     )
     yield Demand(
         f"at most {BUDGET:,} learned numbers",
         f"{learned:,}",
         learned <= BUDGET,
         "A convolution learns maps · (maps before · kernel_size² + 1) numbers. In the first layer one map arrives, so "
-        "a large kernel is cheap there.",
+        "a large kernel is cheap there, with few maps.",
     )
 
 
@@ -246,8 +274,13 @@ EXERCISES = [
             "Convolutions are padded as well.": lambda shape, layers: followed(shape, layers, pads=("pool",)),
             "One more for the first window.": with_size(lambda n, k, s, p: (n + 2 * p - k) // s),
             "A window that does not fit is left out: sizes are rounded down.": (
-                with_size(lambda n, k, s, p: -((k - n - 2 * p) // s) + 1)
+                with_size(lambda n, k, s, p: -((k - n - 2 * p) // s) + 1),
+                with_size(lambda n, k, s, p: round((n + 2 * p - k) / s) + 1),
+                with_size(lambda n, k, s, p: (n + 2 * p - k) / s + 1),
             ),
+            "Each layer starts from what the layer before hands on, not from the input.": each_from_the_input,
+            "Pooling keeps the number of maps that arrive at it.": with_maps_of_the_input,
+            "Both axes are padded. Here one of them is not.": (one_axis_padded(1), one_axis_padded(2)),
             "A window moves by its stride, not by its kernel size.": with_size(lambda n, k, s, p: (n + 2 * p) // k),
             "The stride is left out.": with_size(lambda n, k, s, p: n + 2 * p - k + 1),
             "A convolution makes as many maps as it has kernels, however many arrive.": (
@@ -312,7 +345,14 @@ EXERCISES = [
             ),
             "LeNet's factor multiplies the sum, not the mean.": ({3: "factor / 4"}, {3: "0.25 * factor"}),
             "Each map has a factor of its own. Here it is left out.": ({3: "1"}, {3: "0.25"}),
-            "The factor multiplies the sum. The bias is added behind.": ({3: "bias"}, {3: "(factor + bias)"}),
+            "The factor multiplies the sum. The bias is added behind.": (
+                {3: "bias"},
+                {3: "(factor + bias)"},
+                lambda x, factor, bias: subsampling(x, factor, bias) + (factor - 1) * bias,
+            ),
+            "This takes the maximum of a block. LeNet adds its cells up.": (
+                lambda x, factor, bias: factor * max_pool(np.moveaxis(x, -1, 0), Window(2)).transpose(1, 2, 0) + bias
+            ),
             "Each map has its own factor, not the first one's.": {3: "factor[0]"},
             "One factor belongs to each map. Here they are added up.": {3: "factor.sum()"},
         },
@@ -353,6 +393,19 @@ EXERCISES = [
             "Windows overlap, and what they give to a cell is added.": _block(add=False),
             "The gradient that arrives, g, is left out.": _block(arrives=lambda g: 1.0),
             "This is the gradient at the kernel. The one at the map is asked for.": _kernel_gradient,
+            "This is the gradient at the convolution's outputs. The one at the map is asked for.": (
+                lambda g, x, kernel: g / _outputs(x, kernel).size * (_outputs(x, kernel) > 0)
+            ),
+            "ReLU asks whether the convolution's output is above 0, not whether the gradient is.": (
+                _block(gate=lambda z: 1, arrives=lambda g: max(g, 0)),
+                _block(arrives=lambda g: max(g, 0)),
+            ),
+            "The outputs are those of the kernel as it is. Here it is turned round before.": (
+                lambda g, x, kernel: block_backward(g, x, kernel[::-1, ::-1])
+            ),
+            "Nothing is divided by the size of the kernel.": (
+                lambda g, x, kernel: block_backward(g, x, kernel) / kernel.size
+            ),
             "The sign is turned.": lambda g, x, kernel: -block_backward(g, x, kernel),
         },
         circumstances={

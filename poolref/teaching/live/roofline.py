@@ -158,7 +158,7 @@ class Roofline(LiveFigure):
             f'<path d="M{x0} {y0}V{y0 + tall}H{x0 + wide}" fill="none" stroke="{still.paint("edge")}"/>',
             f'<path d="M{"L".join(roof)}" fill="none" stroke="{still.paint("ink")}" stroke-width="2"/>',
             f'<circle cx="{x}" cy="{y}" r="6" fill="{still.paint("region")}"/>',
-            still.text(float(x), float(y) + 20, OPERATORS[state["operator"]]),
+            still.text(float(x) + 10, float(y) + 14, OPERATORS[state["operator"]], text_anchor="start"),
             still.text(x0 + wide / 2, y0 + tall + 34, "operations for each byte"),
             still.text(x0 - 34, y0 - 10, "operations / ns", text_anchor="start"),
         ]

@@ -84,6 +84,7 @@ from poolref.teaching.live.noise import Noise, noise
 from poolref.teaching.live.photo import Photo, photo
 from poolref.teaching.live.pyramid import PyramidOfBins, pyramid
 from poolref.teaching.live.query import Query, query
+from poolref.teaching.live.roofline import Roofline, roofline
 from poolref.teaching.live.shift import Shift, shift
 from poolref.teaching.live.stack import Stack, stack
 from poolref.teaching.live.strips import Strips, strips
@@ -105,6 +106,7 @@ __all__ = [
     "photo",
     "pyramid",
     "query",
+    "roofline",
     "shift",
     "stack",
     "strips",
@@ -130,6 +132,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Bins,
     PyramidOfBins,
     Query,
+    Roofline,
 )
 FIGURES = {kind.name: kind for kind in _KINDS}
 

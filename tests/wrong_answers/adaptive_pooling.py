@@ -206,6 +206,8 @@ GRID = {
     "one row": ((1, 8), "cannot tell one end"),
     "one column": ((8, 1), "cannot tell one end"),
     "few": ((2, 3), "Take more bins"),
+    "one too few": ((2, 4), "Take more bins"),
+    "one too few, turned": ((4, 2), "Take more bins"),
     "turned": ((4, 3), "Take fewer bins along the axis"),
     "many across": ((2, 6), "Take fewer bins along the axis"),
     "many": ((5, 5), "Take fewer bins along the axis"),
@@ -223,7 +225,7 @@ RIGHT = {
     "adaptive-pooling/bins": [with_ceil, touched],
     "adaptive-pooling/fused": [fused, fused_by_cells],
     "adaptive-pooling/backward": [backward, backward_by_matrices, backward_by_cells],
-    "adaptive-pooling/grid": [(2, 4), [3, 3], (np.int64(2), 5), (4, 2)],
+    "adaptive-pooling/grid": [[3, 3], (np.int64(2), 5), np.array([3, 3])],
 }
 WRONG = {
     "adaptive-pooling/bins": BINS,

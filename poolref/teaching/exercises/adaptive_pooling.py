@@ -129,7 +129,7 @@ def by_cells_of_a_bin(cells_of):
 
 # --- a grid for three sizes: design ----------------------------------------------------------------------------------
 
-CHANNELS, CLASSES, WEIGHTS, CELLS, BINS = 16, 10, 1700, 6, 8
+CHANNELS, CLASSES, WEIGHTS, CELLS, BINS = 16, 10, 1700, 6, 9
 MAPS = (5, 9), (8, 6), (12, 14)
 
 
@@ -341,7 +341,7 @@ EXERCISES = [
         "adaptive-pooling/grid",
         ("choose", "overlap"),
         "Choose the bins down and across, for maps of 5 × 9, 8 × 6 and 12 × 14 cells, so that every bin holds at least "
-        "6 cells, a linear layer from 16 channels to 10 classes has at most 1,700 weights, and there are at least 8 "
+        "6 cells, a linear layer from 16 channels to 10 classes has at most 1,700 weights, and there are at least 9 "
         "bins, at least 2 along each axis.",
         grid_demands,
     ),

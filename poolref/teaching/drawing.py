@@ -677,7 +677,7 @@ def _measure(item: Panel | str | list) -> tuple[float, float]:
         sizes = [_measure(part) for part in item]
         return max(w for w, _ in sizes), sum(h for _, h in sizes) + GAP * (len(sizes) - 1)
     wide, high = item.size
-    title = 7 * len(item.title) if item.title else 0
+    title = 7 * len(item.title) + 6 if item.title else 0
     return max(wide, title), high + (TITLE if item.title else 0)
 
 

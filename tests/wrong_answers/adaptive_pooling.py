@@ -1,6 +1,7 @@
 """Answers to the exercises of "Adaptive pooling"."""
 
 import math
+from itertools import product
 
 import numpy as np
 
@@ -18,6 +19,15 @@ def touched(n, o):
         cells = [c for c in range(n) if c * o < (i + 1) * n and (c + 1) * o > i * n]
         found.append([cells[0], cells[-1] + 1])
     return found
+
+
+def split(n, o):
+    return [len(part) for part in np.array_split(np.arange(n), o)]
+
+
+def as_rows_of_an_array(n, o):
+    places = np.arange(o + 1) * n
+    return np.stack([places[:-1] // o, (places[1:] - 1) // o + 1], axis=1)
 
 
 BINS = {
@@ -39,6 +49,20 @@ BINS = {
     ),
     "exchanged": (lambda n, o: with_ceil(o, n), "exchanged"),
     "lengths": (lambda n, o: [(a, b - a) for a, b in with_ceil(n, o)], "not of its start and its length"),
+    "side by side": (
+        lambda n, o: [(min(n, i * math.ceil(n / o)), min(n, (i + 1) * math.ceil(n / o))) for i in range(o)],
+        "side by side",
+    ),
+    "array_split": (
+        lambda n, o: [(int(sum(sizes[:i])), int(sum(sizes[: i + 1]))) for sizes in [split(n, o)] for i in range(o)],
+        "side by side",
+    ),
+    "one minus": (lambda n, o: [(i * n // o, -(i + 1) * n // o) for i in range(o)], "one minus stands before a"),
+    "from bin 1": (lambda n, o: [*with_ceil(n, o)[1:], (n, math.ceil((o + 1) * n / o))], "has number 0"),
+    "all but the last end later": (
+        lambda n, o: [(i * n // o, (i + 1) * n // o + (i < o - 1)) for i in range(o)],
+        "adding one",
+    ),
     "starts alone": (lambda n, o: [i * n // o for i in range(o)], None),
     "whole axis": (lambda n, o: [(0, n)] * o, None),
     "last bin missing": (lambda n, o: with_ceil(n, o)[:-1], None),
@@ -87,6 +111,12 @@ FUSED = {
     "against 0": ({3: "0"}, "the first level is forgotten"),
     "against the first place": ({3: "y[0, 0]"}, "a maximum of its own"),
     "added": ({3: "y[i, j] + value"}, "Their sum is none"),
+    "plain sum": (
+        lambda fine, coarse, size: mean_of_bins(fine, size) + mean_of_bins(coarse, size),
+        "Their sum is none",
+    ),
+    "nearest": ({2: "round((j + 1) * width / size)"}, "The second gap"),
+    "neighbour's place": ({3: "y[i, j - 1]"}, "The third gap"),
     "minimum": (
         lambda fine, coarse, size: np.minimum(mean_of_bins(fine, size), mean_of_bins(coarse, size)),
         None,
@@ -145,6 +175,16 @@ def backward_by_cells(g, x, *grid):
     return gradient
 
 
+def backward_by_impulses(g, x, *grid):
+    gradient = np.zeros(x.shape)
+    for cell in np.ndindex(x.shape):
+        impulse = np.zeros(x.shape)
+        impulse[cell] = 1
+        for (i, rows), (j, columns) in product(*(list(enumerate(with_ceil(n, o))) for n, o in zip(x.shape, grid))):
+            gradient[cell] += g[i, j] * impulse[slice(*rows), slice(*columns)].mean()
+    return gradient.tolist()
+
+
 def one_hot(g, cells):
     return g * (np.arange(cells.size) == cells.argmax()).reshape(cells.shape)
 
@@ -188,6 +228,26 @@ BACKWARD = {
         lambda g, x, *grid: backward(g, x, *grid, share=lambda each, cells: each * g.size / x.size),
         "bins are not all of one size",
     ),
+    "rows alone": (
+        lambda g, x, *grid: backward(g, x, *grid, share=lambda g, cells: g / len(cells)),
+        "rows times its columns",
+    ),
+    "columns alone": (
+        lambda g, x, *grid: backward(g, x, *grid, share=lambda g, cells: g / len(cells[0])),
+        "rows times its columns",
+    ),
+    "rows plus columns": (
+        lambda g, x, *grid: backward(g, x, *grid, share=lambda g, cells: g / sum(cells.shape)),
+        "rows times its columns",
+    ),
+    "whole map": (
+        lambda g, x, *grid: backward(g, x, *grid, share=lambda each, cells: each / x.size),
+        "not of the whole map",
+    ),
+    "number of bins": (
+        lambda g, x, *grid: backward(g, x, *grid, share=lambda each, cells: each / g.size),
+        "not by the number of bins",
+    ),
     "largest": (lambda g, x, *grid: backward(g, x, *grid, share=one_hot), "The mean shares among all"),
     "times x": (lambda g, x, *grid: backward(g, x, *grid) * x, "what the cell holds"),
     "positive alone": (lambda g, x, *grid: backward(g, x, *grid) * (x > 0), "Only ReLU"),
@@ -206,6 +266,8 @@ GRID = {
     "one row": ((1, 8), "cannot tell one end"),
     "one column": ((8, 1), "cannot tell one end"),
     "few": ((2, 3), "Take more bins"),
+    "one too few": ((2, 4), "Take more bins"),
+    "one too few, turned": ((4, 2), "Take more bins"),
     "turned": ((4, 3), "Take fewer bins along the axis"),
     "many across": ((2, 6), "Take fewer bins along the axis"),
     "many": ((5, 5), "Take fewer bins along the axis"),
@@ -220,10 +282,10 @@ GRID = {
 }
 
 RIGHT = {
-    "adaptive-pooling/bins": [with_ceil, touched],
+    "adaptive-pooling/bins": [with_ceil, touched, as_rows_of_an_array],
     "adaptive-pooling/fused": [fused, fused_by_cells],
-    "adaptive-pooling/backward": [backward, backward_by_matrices, backward_by_cells],
-    "adaptive-pooling/grid": [(2, 4), [3, 3], (np.int64(2), 5), (4, 2)],
+    "adaptive-pooling/backward": [backward, backward_by_matrices, backward_by_cells, backward_by_impulses],
+    "adaptive-pooling/grid": [[3, 3], (np.int64(2), 5), np.array([3, 3])],
 }
 WRONG = {
     "adaptive-pooling/bins": BINS,

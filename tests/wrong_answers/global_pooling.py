@@ -22,6 +22,17 @@ def average_as_list(x):
     return [float(np.average(one)) for one in x]
 
 
+def divided_early(one, by):
+    total = 0.0
+    for row in one:
+        total = (total + sum(row)) / by
+    return total
+
+
+def average_by_product(x):
+    return x.reshape(len(x), -1) @ np.full(x[0].size, 1 / x[0].size)
+
+
 AVERAGE = {
     "as given": (lambda x: average_loop(x, lambda x: 49), "what it gave before"),
     "sum": (lambda x: average_loop(x, lambda x: 1), "This is the sum"),
@@ -41,6 +52,12 @@ AVERAGE = {
     ),
     "magnitudes": (lambda x: average_loop(abs(x)), "with their sign"),
     "over the maps": (lambda x: sum(x) / len(x), "averages over the maps"),
+    "maps times columns": (lambda x: average_loop(x, lambda x: len(x) * len(x[0][0])), "the axes are C, H, W"),
+    "divided in each row": (lambda x: np.array([divided_early(one, one.size) for one in x]), "Divide once"),
+    "by columns in each row": (lambda x: np.array([divided_early(one, len(one[0])) for one in x]), "Divide once"),
+    "returned early": (lambda x: np.array([x[0].mean(), *[0] * (len(x) - 1)]), "inside the loop"),
+    "smallest": (lambda x: x.min((1, 2)), None),
+    "axes kept": (lambda x: x.mean((1, 2), keepdims=True), None),
     "whole division": (lambda x: np.array([one.sum() // one.size for one in x]), None),
     "median": (lambda x: np.median(x, axis=(1, 2)), None),
     "forty-nine and one": (lambda x: average_loop(x, lambda x: 50), None),
@@ -58,6 +75,10 @@ def heat_of_cells(maps, weight, bias, label):
     for cell in np.ndindex(heat.shape):
         heat[cell] = weight[label] @ maps[(slice(None), *cell)] + bias[label]
     return heat
+
+
+def heat_by_product(maps, weight, bias, label):
+    return (weight[label] @ maps.reshape(len(maps), -1) + bias[label]).reshape(maps.shape[1:]).tolist()
 
 
 HEAT = {
@@ -82,6 +103,15 @@ HEAT = {
     "one axis": ({1: "maps.shape[0]"}, "The first gap is"),
     "label for bias": ({3: "label"}, "The third gap is"),
     "score": (lambda *a: heat_of_cells(*a) * 0 + heat_of_cells(*a).mean(), "the score in every cell"),
+    "size of a weight": ({2: "abs(weight[label, k])"}, "keeps its sign"),
+    "all classes' weights": ({2: "weight[:, k]"}, "The second gap is"),
+    "turned shape": ({1: "maps.shape[:0:-1]"}, "The first gap is"),
+    "all biases at once": ({3: "bias"}, "The third gap is"),
+    "heat above 0": (
+        lambda m, w, b, c: np.maximum(sum(w[c, k] * m[k] for k in range(len(m))) + b[c], 0),
+        "cut off at 0",
+    ),
+    "heat above 0, then the bias": (lambda m, w, b, c: (np.einsum("k,kij", w[c], m)).clip(0) + b[c], "cut off at 0"),
     "averaged maps": (lambda m, w, b, c: np.tensordot(w[c], m, 1) / len(m) + b[c], None),
     "ReLU": (lambda m, w, b, c: np.maximum(np.tensordot(w[c], m, 1), 0) * 2 + b[c], None),
 }
@@ -106,6 +136,15 @@ def masked_by_mask(g, x, sizes):
     return own * (np.asarray(g) / own.sum((1, 2)))[:, None, None]
 
 
+def own(x, sizes):
+    return masked_loop(np.prod(sizes, axis=1), x, sizes)
+
+
+def masked_by_padding(g, x, sizes):
+    height, width = x.shape[1:]
+    return [np.pad(np.full((r, c), a / r / c), ((0, height - r), (0, width - c))) for a, (r, c) in zip(g, sizes)]
+
+
 def largest_of_each(g, x, sizes):
     gradient = np.zeros(x.shape)
     for n, (r, c) in enumerate(np.asarray(sizes).astype(int)):
@@ -123,6 +162,16 @@ MASKED = {
     "share everywhere": (
         lambda g, x, sizes: np.stack([np.full(x[0].shape, a / (r * c)) for a, (r, c) in zip(g, sizes)]),
         "The padding takes no part",
+    ),
+    "rows alone end": (lambda *a: masked_loop(*a, columns=lambda c: 9), "one of the two has no end"),
+    "columns alone end": (lambda *a: masked_loop(*a, rows=lambda r: 9), "one of the two has no end"),
+    "cells of all pictures": (
+        lambda g, x, sizes: masked_loop(g, x, sizes, divide=lambda r, c, x: np.prod(sizes, 1).sum()),
+        "not by those of all pictures",
+    ),
+    "rounded down": (
+        lambda g, x, sizes: np.array([m * (a // max(1, r * c)) for m, a, (r, c) in zip(own(x, sizes), g, sizes)]),
+        "rounds down",
     ),
     "sum": (lambda *a: masked_loop(*a, divide=lambda r, c, x: 1), "backward of the sum"),
     "ones": (lambda g, *a: masked_loop(np.ones(len(g)), *a), "Multiply by `grad_output`"),
@@ -170,9 +219,9 @@ HEAD = {
 }
 
 RIGHT = {
-    "global-pooling/average": [average_loop, average_of_rows, average_as_list],
-    "global-pooling/heat": [heat_of_einsum, heat_of_cells],
-    "global-pooling/masked": [masked_loop, masked_by_mask],
+    "global-pooling/average": [average_loop, average_of_rows, average_as_list, average_by_product],
+    "global-pooling/heat": [heat_of_einsum, heat_of_cells, heat_by_product],
+    "global-pooling/masked": [masked_loop, masked_by_mask, masked_by_padding],
     "global-pooling/head": [("max", 0), ("max", 64), ["max", np.int64(112)]],
 }
 WRONG = {

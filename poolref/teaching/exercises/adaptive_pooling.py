@@ -120,6 +120,15 @@ def send(g, x, rows, columns, share=lambda g, cells: g / cells, add=True, start=
     return gradient
 
 
+def send_over(g, x, grid, divisor):
+    """Shares of another divisor, made of the rows and columns of each bin."""
+    rows, columns = (
+        np.array([end - start for start, end in bins_of_axis(*axis)]) for axis in zip(x.shape, grid, strict=True)
+    )
+    divisors = np.array([[divisor(r, c) for c in columns] for r in rows])
+    return sum_pool_backward(g / divisors, x, Adaptive(grid))
+
+
 def by_cells_of_a_bin(cells_of):
     """Shares of one divisor for all bins: cells_of(n, o) along each axis."""
     return lambda g, x, *grid: send(
@@ -129,7 +138,7 @@ def by_cells_of_a_bin(cells_of):
 
 # --- a grid for three sizes: design ----------------------------------------------------------------------------------
 
-CHANNELS, CLASSES, WEIGHTS, CELLS, BINS = 16, 10, 1700, 6, 8
+CHANNELS, CLASSES, WEIGHTS, CELLS, BINS = 16, 10, 1700, 6, 9
 MAPS = (5, 9), (8, 6), (12, 14)
 
 
@@ -195,6 +204,16 @@ EXERCISES = [
                 bounds(down, lambda i, n, o: down(i, n, o) + -(-n // o)),
                 bounds(down, lambda i, n, o: down(i, n, o) + n // o),
             ),
+            "Blocks side by side share no cell. A cell that a cut goes through belongs to the bins on both sides.": (
+                bounds(lambda i, n, o: min(n, i * -(-n // o)), lambda i, n, o: min(n, (i + 1) * -(-n // o))),
+                bounds(
+                    lambda i, n, o: i * (n // o) + min(i, n % o), lambda i, n, o: (i + 1) * (n // o) + min(i + 1, n % o)
+                ),
+            ),
+            "-(-a // b) rounds up: one minus stands before a, the other turns the rounded number back.": (
+                bounds(down, lambda i, n, o: -(i + 1) * n // o),
+            ),
+            "The first bin has number 0.": lambda n, o: [(down(i, n, o), next_up(i, n, o)) for i in range(1, o + 1)],
             "n is the number of cells and o the number of bins. Here they are exchanged.": (
                 lambda n, o: bins_of_axis(o, n),
             ),
@@ -247,7 +266,10 @@ EXERCISES = [
                 {3: "y[j, i]"},
                 {3: "y.max()"},
             ),
-            "The larger of two means is kept. Their sum is none.": {3: "y[i, j] + value"},
+            "The larger of two means is kept. Their sum is none.": (
+                {3: "y[i, j] + value"},
+                lambda fine, coarse, size: avg_pool(fine, Adaptive(size)) + avg_pool(coarse, Adaptive(size)),
+            ),
             "Within a level a bin gives its mean. The maximum is taken between the levels.": (
                 lambda fine, coarse, size: np.maximum(max_pool(fine, Adaptive(size)), max_pool(coarse, Adaptive(size)))
             ),
@@ -309,6 +331,17 @@ EXERCISES = [
                 by_cells_of_a_bin(lambda n, o: n / o),
                 by_cells_of_a_bin(lambda n, o: -(-n // o)),
             ),
+            "The cells of a bin are its rows times its columns. This divides by one of the two, or by their sum.": (
+                lambda g, x, *grid: send_over(g, x, grid, lambda rows, columns: rows),
+                lambda g, x, *grid: send_over(g, x, grid, lambda rows, columns: columns),
+                lambda g, x, *grid: send_over(g, x, grid, lambda rows, columns: rows + columns),
+            ),
+            "Divide by the cells of one bin, not of the whole map.": (
+                lambda g, x, *grid: send(g, x, *grid, share=lambda g_o, _: g_o / x.size)
+            ),
+            "Divide by the cells of a bin, not by the number of bins.": (
+                lambda g, x, *grid: send(g, x, *grid, share=lambda g_o, _: g_o / g.size)
+            ),
             "This sends everything to the largest cell. The mean shares among all.": (
                 lambda g, x, *grid: max_pool_backward(g, x, Adaptive(grid))
             ),
@@ -341,7 +374,7 @@ EXERCISES = [
         "adaptive-pooling/grid",
         ("choose", "overlap"),
         "Choose the bins down and across, for maps of 5 × 9, 8 × 6 and 12 × 14 cells, so that every bin holds at least "
-        "6 cells, a linear layer from 16 channels to 10 classes has at most 1,700 weights, and there are at least 8 "
+        "6 cells, a linear layer from 16 channels to 10 classes has at most 1,700 weights, and there are at least 9 "
         "bins, at least 2 along each axis.",
         grid_demands,
     ),

@@ -41,6 +41,13 @@ def global_average_of_seven_by_seven(x):
     return y
 
 
+def divided_in_each_row(x, by):
+    y = np.zeros(len(x))
+    for row in range(x.shape[1]):
+        y = (y + x[:, row].sum(1)) / by
+    return y
+
+
 # --- heat: faded ----------------------------------------------------------------------------------------------------
 
 
@@ -61,13 +68,15 @@ def heat_with_gaps(maps, weight, bias, label):
 def heads():
     """Yield (maps, weight, bias, label), small ones first."""
     random = np.random.default_rng(1)
+    signs = np.array([-1.0, 1.0])  # of weights and biases: they speak against a class, too
     for channels, height, width in [(1, 1, 2), (2, 1, 2), (2, 2, 1), (2, 2, 2), (3, 2, 3), (2, 3, 2)]:
         for classes in (2, 3):
             for label in range(classes):
                 yield (
                     fill(random.permutation(channels * height * width), (channels, height, width)),
-                    fill(random.permutation(classes * channels) + 1, (classes, channels)),
-                    fill(random.permutation(classes) + 1, classes),
+                    fill(random.permutation(classes * channels) + 1, (classes, channels))
+                    * random.choice(signs, (classes, channels)),
+                    fill(random.permutation(classes) + 1, classes) * random.choice(signs, classes),
                     label,
                 )
 
@@ -89,6 +98,12 @@ def spread(g, x, sizes, share=lambda g, rows, columns: g / (rows * columns)):
     for n, (rows, columns) in enumerate(np.asarray(sizes).astype(int)):
         gradient[n, :rows, :columns] = share(g[n], rows, columns)
     return gradient
+
+
+def masked_along(g, x, sizes, axis):
+    """The shares of the own cells, given to all cells whose place along one axis is an own one."""
+    own = np.indices(x.shape[1:])[axis] < np.asarray(sizes)[:, axis, None, None]
+    return own * (np.asarray(g) / np.prod(sizes, axis=1))[:, None, None]
 
 
 def batches():
@@ -196,6 +211,16 @@ EXERCISES = [
             "Maps times rows is not the number of cells: the axes are C, H, W.": (
                 lambda x: x.sum((1, 2)) / (x.shape[0] * x.shape[1]),
             ),
+            "Maps times columns is not the number of cells: the axes are C, H, W.": (
+                lambda x: x.sum((1, 2)) / (x.shape[0] * x.shape[2]),
+            ),
+            "Divide once, when all rows are added: the division stands after the loop over the rows.": (
+                lambda x: divided_in_each_row(x, x[0].size),
+                lambda x: divided_in_each_row(x, x.shape[2]),
+            ),
+            "Only the first map has an average. Does a `return` stand inside the loop?": (
+                lambda x: global_average(x) * (np.arange(len(x)) == 0)
+            ),
             "Each map gives a number of its own. This is one average over all maps.": (
                 lambda x: np.full(len(x), x.mean()),
                 lambda x: x.mean(),
@@ -231,6 +256,13 @@ EXERCISES = [
                 1: "maps.shape"
             },
             "The axes of `maps` are C, H, W. The heat has the last two.": {1: "maps.shape[:2]"},
+            "A negative weight speaks against the class. It keeps its sign.": {2: "abs(weight[label, k])"},
+            "Heat below 0 speaks against the class. Nothing is cut off at 0.": (
+                lambda maps, weight, bias, label: np.maximum(heat_with_bias(maps, weight, bias, label), 0),
+                lambda maps, weight, bias, label: (
+                    np.maximum(np.tensordot(weight[label], maps, axes=1), 0) + bias[label]
+                ),
+            ),
             "Without a weight, this adds up the maps as they are.": {2: "1"},
             "A class has no weight without its map: `weight[label, k]` is one number.": {2: "bias[label]"},
             "The mean of a constant is the constant: each cell gets the whole bias.": (
@@ -302,6 +334,16 @@ EXERCISES = [
             ),
             "Own cells are rows 0 to rows − 1. This takes one row and column too many.": (
                 lambda g, x, sizes: spread(g, x, np.minimum(np.asarray(sizes) + 1, x.shape[1:]))
+            ),
+            "Own cells end after `rows` rows and after `columns` columns. Here one of the two has no end.": (
+                lambda g, x, sizes: masked_along(g, x, sizes, 0),
+                lambda g, x, sizes: masked_along(g, x, sizes, 1),
+            ),
+            "Divide by the own cells of the map, not by those of all pictures.": (
+                lambda g, x, sizes: spread(g, x, sizes, lambda g, r, c: g / np.prod(sizes, axis=1).sum())
+            ),
+            "`//` rounds down. A share is a fraction: divide with `/`.": (
+                lambda g, x, sizes: spread(g, x, sizes, lambda g, r, c: g // (r * c))
             ),
             "This follows the largest cell. The mean shares among all own cells.": (
                 lambda g, x, sizes: per_map(x, sizes, np.argmax) * g[:, None, None]

@@ -90,10 +90,10 @@ class Cam(LiveFigure):
     def describe(self):
         state, results = self.state, self.results(self.state)
         row, column = state["at"]
-        second = "" if state["other"] == "none" else f" and a {state['other']} to the right"
+        second = "" if state["other"] == "none" else f" and {a(state['other'])} to the right"
         strongest = np.unravel_index(heat(state).argmax(), heat(state).shape)
         return (
-            f"A sheet of 20 by {state['columns']} cells with a {state['digit']}, its upper left corner at row {row}, "
+            f"A sheet of 20 by {state['columns']} cells with {a(state['digit'])}, its upper left corner at row {row}, "
             f"column {column}{second}. Over it lies the heat for the {state['seen']} under a {HEADS[state['head']]}, "
             f"strongest at row {2 * strongest[0]}, column {2 * strongest[1]}. Before its bias the score of the "
             f"{state['seen']} is {results['pooled']:.3g}. The largest score is that of the {results['answer']}."
@@ -115,6 +115,11 @@ class Cam(LiveFigure):
                     box = f'x="{left + c * size}" y="{top + r * size}" width="{size}" height="{size}"'
                     parts.append(f'<rect {box} fill="{fill(v)}" fill-opacity="{abs(v):.2f}"/>')
         return still.svg(2 * left + wide, top + high + left, parts)
+
+
+def a(digit: int | str) -> str:
+    """The digit with its article."""
+    return f"an {digit}" if str(digit) == "8" else f"a {digit}"
 
 
 def sheet(state: dict[str, Any]) -> np.ndarray:

@@ -177,10 +177,12 @@ class Explorer(LiveFigure):
             "columns": "Each column is a region.",
             "running": "Each region is what a scan has met on its way {direction}.",
         }[state["regions"]].format(**state)
+        most = max(map(len, output))
+        many = f"{len(output)} rows of up to {most} numbers" if len(output) * most > 1 else "one number"
         return (
-            f"A map of {rows} by {columns} numbers and beside it the output, {len(output)} rows of up to "
-            f"{max(map(len, output))} numbers. {OPERATORS[state['operator']].title}. {kind} The region that makes "
-            f"output ({i}, {j}) = {output[i][j]:.4g} is outlined."
+            f"A map of {rows} by {columns} numbers and beside it the output, {many}. "
+            f"{OPERATORS[state['operator']].title}. {kind} The region that makes output ({i}, {j}) = "
+            f"{output[i][j]:.4g} is outlined."
         )
 
     def picture(self):

@@ -43,7 +43,7 @@ def drawn_boxes(count):
 
 def test_the_outputs_are_what_the_operators_make_of_the_map():
     w = live.boxes("small map", 8, 12, 32, 32, 16, 2)
-    assert np.array_equal(w.rounded, [[1, 0.6], [1, 0.8]])
+    np.testing.assert_allclose(w.rounded, [[1, 0.6], [1, 0.8]])
     np.testing.assert_allclose(w.sampled, [[0.4, 0.475], [0.5, 0.75]])
     assert w.offset == [12, 16]
     w.aligned = False

@@ -131,9 +131,10 @@ OPERATORS: tuple[Operator, ...] = (
              file="hopfield"),
     Operator("hopfield", "Hopfield pooling", "memory", "ramsauer2021", "hopfield_pool", "HopfieldPool", ndims=(2,)),
     Operator("attention", "Attention pooling", "attention", "lee2019", "attention_pool", "AttentionPool2d", ndims=(2,)),
-    Operator("roi_pool", "RoI pooling", "region", "girshick2015", "roi_pool", "RoIPool", ndims=(2,), file="roi"),
+    Operator("roi_pool", "RoI pooling", "region", "girshick2015", "roi_pool", "RoIPool", ndims=(2,),
+             chapter="region-pooling", file="roi"),
     Operator("roi_align", "RoIAlign", "region", "he2017", "roi_align", "RoIAlign", kernels=("roi.roi_align",),
-             ndims=(2,), file="roi"),
+             ndims=(2,), chapter="region-pooling", file="roi"),
 )
 # fmt: on
 

@@ -175,3 +175,28 @@ def test_what_is_wrong_is_refused(call, error, words):
     with pytest.raises(error) as raised:
         call()
     assert all(word in str(raised.value) for word in words), raised.value
+
+
+def test_boxed_digits_lie_in_their_boxes_and_have_their_masks():
+    images, labels = data.digits("held out")
+    sheets, targets = data.boxed_digits(images, labels, 0)
+    assert sheets.shape == (99, 56, 56) and targets.shape == (99, 4, 69) and 0 <= sheets.min() <= sheets.max() == 1
+    for sheet, rows in zip(sheets, targets):
+        rest = sheet.copy()
+        for x1, y1, x2, y2, label, *mask in rows.astype(int).tolist():
+            assert 12 <= x2 - x1 == y2 - y1 <= 24
+            inside = sheet[y1:y2, x1:x2]
+            cells = -(-np.arange(8) * (x2 - x1) // 8)  # the first pixel of each cell
+            assert np.array_equal(inside[np.ix_(cells, cells)] >= 0.5, np.reshape(mask, (8, 8)))
+            assert label in labels[(images == inside[np.ix_(cells, cells)] * 16).all((1, 2))]
+            rest[y1:y2, x1:x2] = 0
+        assert not rest.any()
+    with pytest.raises(ValueError, match="at least 4 digits"):
+        data.boxed_digits(images[:3], labels[:3], 0)
+
+
+def test_coins_are_labelled_one_by_one():
+    image, coin = data.coins()
+    assert np.array_equal(image, data.picture("coins")) and coin.shape == image.shape and coin.dtype == np.int64
+    assert np.array_equal(np.unique(coin), np.arange(25)) and np.bincount(coin.ravel())[1:].min() > 800
+    assert image[coin > 0].mean() > 1.5 * image[coin == 0].mean()

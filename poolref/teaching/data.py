@@ -324,6 +324,55 @@ def lines(
     return sheets + 0.1 * rng.standard_normal(shape), targets
 
 
+def boxed_digits(
+    images: np.ndarray, labels: np.ndarray, seed: int | np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return sheets with four digits each, in drawn sizes and places, and what is true of them.
+
+    A digit is 12 to 24 pixels wide and high, and lies anywhere in a quarter of its own, so that no two overlap.
+
+    Args:
+        images: (n, 8, 8), with grey levels 0 to 16.  The last n mod 4 of a drawn order are left out.
+        labels: (n,).
+        seed: a seed, or a generator of NumPy's to go on with.
+
+    Returns:
+        Sheets (n // 4, 56, 56), float64, 0 (paper) to 1 (ink), and targets (n // 4, 4, 69), float64.  A digit's target
+        holds the edges of its box, x1, y1, x2, y2 in pixels, its label, and its mask, 1 where its cells of 8x8 have at
+        least half of the most ink.
+
+    Raises:
+        ValueError: there are fewer than four images.
+    """
+    if len(images) < 4:
+        raise ValueError(f"images must hold at least 4 digits, got {len(images)}")
+    rng = np.random.default_rng(seed)
+    chosen = rng.permutation(len(images))[: len(images) // 4 * 4].reshape(-1, 4)
+    sheets, targets = np.zeros((len(chosen), 56, 56)), np.empty((*chosen.shape, 69))
+    for sheet, rows, of_sheet in zip(sheets, targets, chosen):
+        for quarter, (target, i) in enumerate(zip(rows, of_sheet)):
+            side = rng.integers(12, 25)
+            y, x = rng.integers(0, 29 - side, 2) + 28 * np.array(divmod(quarter, 2))
+            cells = np.arange(side) * 8 // side
+            sheet[y : y + side, x : x + side] = images[i][np.ix_(cells, cells)] / INK
+            target[:5] = x, y, x + side, y + side, labels[i]
+            target[5:] = images[i].ravel() >= INK / 2
+    return sheets, targets
+
+
+def coins() -> tuple[np.ndarray, np.ndarray]:
+    """Return the coins of :func:`picture`, (303, 384), and which coin each pixel shows: int64, 1 to 24, 0 for none.
+
+    A pixel is counted to a coin by scikit-image's watershed from sure seeds, with holes filled.
+    """
+    image = picture("coins")
+    seeds = (image < 30 / 255) + 2 * (image > 150 / 255)
+    found = need("skimage.segmentation").watershed(need("skimage.filters").sobel(image), seeds)
+    filled = need("scipy.ndimage").binary_fill_holes(found == 2)
+    kept = need("skimage.morphology").remove_small_objects(filled, max_size=400)
+    return image, need("skimage.measure").label(kept).astype(np.int64)
+
+
 def ties() -> np.ndarray:
     """Return a 6x6 map in which most 2x2 windows hold their largest value more than once."""
     return np.array(

@@ -73,6 +73,7 @@ from poolref.teaching.extras import need
 from poolref.teaching.live.anatomy import Anatomy, anatomy
 from poolref.teaching.live.beta import Beta, beta
 from poolref.teaching.live.bins import Bins, bins
+from poolref.teaching.live.boxes import Boxes, boxes
 from poolref.teaching.live.cam import Cam, cam
 from poolref.teaching.live.dial import Dial, dial
 from poolref.teaching.live.explorer import Explorer, explorer
@@ -96,6 +97,7 @@ __all__ = [
     "anatomy",
     "beta",
     "bins",
+    "boxes",
     "cam",
     "dial",
     "explorer",
@@ -129,6 +131,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Cam,
     Anatomy,
     Strips,
+    Boxes,
     Bins,
     PyramidOfBins,
     Query,

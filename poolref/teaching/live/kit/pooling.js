@@ -2,7 +2,7 @@
 //
 // A map is a list of rows of finite numbers.  Regions are {kind, ...}, with the words of poolref.regions: "window"
 // (kernel_size, stride, padding, dilation, ceil_mode; ints or [rows, columns]), "adaptive" (output_size), "whole",
-// "pyramid" (levels), "rows", "columns", "running" (direction).  A reducer is {name, ...parameters}.
+// "pyramid" (levels), "rows", "columns", "running" (direction), "box" (start, size, output_size).  A reducer is {name, ...parameters}.
 
 const pair = (v) => (Array.isArray(v) ? v : [v, v]);
 const upTo = (n) => Array.from({ length: n }, (_, i) => i);
@@ -64,6 +64,8 @@ const SPANS = {
   whole: (n) => [upTo(n)],
   rows: (n, axis) => (axis === 0 ? binsAlong(n, n) : [upTo(n)]),
   columns: (n, axis) => (axis === 1 ? binsAlong(n, n) : [upTo(n)]),
+  box: (n, axis, { start, size, output_size }) =>
+    binsAlong(size[axis], output_size[axis]).map((bin) => bin.map((c) => start[axis] + c).filter((c) => c >= 0 && c < n)),
   running(n, axis, { direction }) {
     if (axis !== (direction === "up" || direction === "down" ? 0 : 1)) return binsAlong(n, n);
     const reverse = direction === "up" || direction === "left";
@@ -315,6 +317,42 @@ export function blurred(map, size, stride) {
     );
   const turned = (rows) => rows[0].map((_, c) => rows.map((row) => row[c]));
   return turned(turned(map.map(along)).map(along));
+}
+
+// The regions of RoI pooling: a box [top, left, bottom, right], in cells, rounded to whole cells, halves away from 0, both
+// ends included.
+export function roiCells(box, outputs) {
+  const [top, left, bottom, right] = box.map((v) => Math.sign(v) * Math.round(Math.abs(v)));
+  const size = [bottom - top + 1, right - left + 1].map((n) => Math.max(n, 1));
+  return { kind: "box", start: [top, left], size, output_size: [outputs, outputs] };
+}
+
+// Where RoIAlign takes its samples along one axis of a box, for every bin: positions, at which cell m has its value at m.
+export function samplesOf(first, last, outputs, ratio, aligned) {
+  const size = aligned ? last - first : Math.max(last - first, 1);
+  const count = ratio || Math.max(0, Math.ceil(size / outputs));
+  const begin = first - (aligned ? 0.5 : 0);
+  return upTo(outputs).map((i) => upTo(count).map((t) => begin + ((i + (t + 0.5) / count) * size) / outputs));
+}
+
+// RoIAlign of a box [top, left, bottom, right], in cells: the means of samples between the cells.
+export function roiAligned(map, box, outputs, ratio, aligned) {
+  const shape = shapeOf(map);
+  const [rows, columns] = [0, 1].map((axis) => samplesOf(box[axis], box[axis + 2], outputs, ratio, aligned));
+  const between = (position, n) => {
+    const near = Math.min(Math.max(position, 0), n - 1);
+    const low = Math.floor(near);
+    return position < -1 || position > n ? null : { low, high: Math.min(low + 1, n - 1), part: near - low };
+  };
+  const sampled = (y, x) => {
+    const [r, c] = [between(y, shape[0]), between(x, shape[1])];
+    if (!r || !c) return 0;
+    const along = (row) => (1 - c.part) * map[row][c.low] + c.part * map[row][c.high];
+    return (1 - r.part) * along(r.low) + r.part * along(r.high);
+  };
+  return rows.map((ys) =>
+    columns.map((xs) => sum(ys.flatMap((y) => xs.map((x) => sampled(y, x)))) / Math.max(1, ys.length * xs.length)),
+  );
 }
 
 // What a memory of `cells` answers to a query, `steps` times: {path, weights}.  `path` is the query and every answer, and

@@ -26,7 +26,7 @@ function unmetNeeds({ output, place, every_cell, weights, any_size, time }, row)
   return missing.filter(([, is]) => is).map(([words]) => words);
 }
 
-// An accuracy's interval as a bar, with the mean as a dot and that of max as a line.
+// An accuracy's interval as a bar with its mean marked, and the mean of max as a line.
 function intervalBar(accuracy, ofMax) {
   const at = (x, kind) => s("path", { d: `M${x} 1V11`, class: kind, "vector-effect": "non-scaling-stroke" });
   const marks = [at(across(ofMax), "pr-now")];
@@ -70,7 +70,7 @@ function buildChooser(fig) {
     const el = control("button", { type: "button", style, onclick: () => fig.set({ selected: row.name }, { record: false }) }, map.el, name, intervalBar(row.measured?.accuracy, ofMax));
     return { row, map, name, el };
   });
-  const grid = h("div", { class: "pr-outcome", style: "display: grid; grid-template-columns: repeat(auto-fill, minmax(4rem, 1fr)); gap: 5px", role: "group", "aria-label": "Operators" });
+  const grid = h("div", { class: "pr-outcome", style: "display: grid; grid-template-columns: repeat(auto-fill, minmax(4.6rem, 1fr)); gap: 5px", role: "group", "aria-label": "Operators" });
   grid.append(...tiles.map(({ el }) => el));
 
   const scene = canvasMap("scene");
@@ -80,7 +80,7 @@ function buildChooser(fig) {
   const detail = h("div", { class: "pr-outcome" }, pair, facts);
   const split = "display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); gap: 0.9rem 1.2rem; align-items: start";
   stage.append(needs, more, h("div", { style: split }, grid, detail));
-  fig.note("Under each name: the share of digits that the small network recognises, from 80 to 100 % (less at the left end). The black bar is the 95 % interval over five seeds, the orange line is max. No bar: not trained. Struck out: a need is not met. Tiles run from 0 to their own largest value.");
+  fig.note("Under each name: the share of digits that the small network recognises, from 80 to 100 % (less at the left end). The bar is the 95 % interval over five seeds, the orange line is max. No bar: not trained. Struck out: a need is not met. Tiles run from 0 to their own largest value.");
 
   function told(row) {
     const { measured } = row;

@@ -6,8 +6,8 @@ import { unpacked } from "./kit/picture.js";
 
 const SCALE = [0.8, 1]; // of the accuracies; what is less stands at its lower end
 const across = (v) => (100 * (Math.max(v, SCALE[0]) - SCALE[0])) / (SCALE[1] - SCALE[0]);
-const percent = (v) => (100 * v).toFixed(1);
-const interval = ([mean, low, high]) => `${percent(mean)}\u00a0% [${percent(low)}, ${percent(high)}]`;
+const inPercent = (v) => (100 * v).toFixed(1);
+const interval = ([mean, low, high]) => `${inPercent(mean)}\u00a0% [${inPercent(low)}, ${inPercent(high)}]`;
 const MOST = { "up to 1.5 times max": 1.5, "up to 2 times max": 2 };
 
 // The needs of a state that an operator does not meet, in words.

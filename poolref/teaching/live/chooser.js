@@ -1,6 +1,6 @@
 // Every operator as a tile, with what it makes of one picture and what was measured; needs leave some of them.
 import { number } from "./kit/numbers.js";
-import { control, h, s } from "./kit/page.js";
+import { chips, control, h, s } from "./kit/page.js";
 import { canvasMap } from "./kit/canvas.js";
 import { unpacked } from "./kit/picture.js";
 
@@ -53,7 +53,7 @@ function buildChooser(fig) {
     fig.select("output", "What has to come out?", choices(data.outputs, true)).el,
     fig.select("weights", "Weights of its own", choices(data.weights)).el,
     fig.select("time", "Time of a training step", choices(data.times)).el,
-    fig.select("picture", "Picture", choices(Object.keys(data.pictures))).el,
+    fig.bind("picture", chips("Picture", Object.keys(data.pictures), (picture) => fig.set({ picture }))).el,
   );
   const more = h("div", { style: "display: flex; flex-wrap: wrap; gap: 0.2rem 1.2rem; margin-bottom: 0.8rem" });
   more.append(

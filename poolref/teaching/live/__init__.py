@@ -75,6 +75,7 @@ from poolref.teaching.live.beta import Beta, beta
 from poolref.teaching.live.bins import Bins, bins
 from poolref.teaching.live.boxes import Boxes, boxes
 from poolref.teaching.live.cam import Cam, cam
+from poolref.teaching.live.chooser import Chooser, chooser
 from poolref.teaching.live.dial import Dial, dial
 from poolref.teaching.live.explorer import Explorer, explorer
 from poolref.teaching.live.figure import LiveFigure
@@ -99,6 +100,7 @@ __all__ = [
     "bins",
     "boxes",
     "cam",
+    "chooser",
     "dial",
     "explorer",
     "flow",
@@ -136,6 +138,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     PyramidOfBins,
     Query,
     Roofline,
+    Chooser,
 )
 FIGURES = {kind.name: kind for kind in _KINDS}
 

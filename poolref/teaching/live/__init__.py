@@ -74,6 +74,7 @@ from poolref.teaching.live.anatomy import Anatomy, anatomy
 from poolref.teaching.live.beta import Beta, beta
 from poolref.teaching.live.bins import Bins, bins
 from poolref.teaching.live.cam import Cam, cam
+from poolref.teaching.live.cross import Cross, cross
 from poolref.teaching.live.dial import Dial, dial
 from poolref.teaching.live.explorer import Explorer, explorer
 from poolref.teaching.live.figure import LiveFigure
@@ -97,6 +98,7 @@ __all__ = [
     "beta",
     "bins",
     "cam",
+    "cross",
     "dial",
     "explorer",
     "flow",
@@ -129,6 +131,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Cam,
     Anatomy,
     Strips,
+    Cross,
     Bins,
     PyramidOfBins,
     Query,

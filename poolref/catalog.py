@@ -110,7 +110,7 @@ OPERATORS: tuple[Operator, ...] = (
     Operator("corner", "Corner pooling", "corner", "law2018", "corner_pool", "CornerPool",
              kernels=("corner.corner_pool",), ndims=(2,)),
     Operator("center", "Center pooling", "center", "duan2019", "center_pool", "CenterPool2d",
-             kernels=("center.center_pool",), ndims=(2,)),
+             kernels=("center.center_pool",), ndims=(2,), chapter="center-pooling"),
     Operator("strip", "Strip pooling", "strip", "hou2020", "strip_pool", "StripPool2d",
              kernels=("strip.strip_pool",), ndims=(2,)),
     Operator("gated", "Gated pooling", "window", "lee2016", "gated_pool", "GatedPool2d", ndims=(2,),

@@ -35,6 +35,7 @@ _SCIKIT_IMAGE = {
 }
 PICTURES = tuple(sorted(_SCIKIT_LEARN | _SCIKIT_IMAGE))
 LINES = ("level and upright", "diagonal")  # which way lines of `lines` run
+OUTLINES = ("one ring", "two rings", "one box")  # what `outlines` draws
 
 
 # --- digits ----------------------------------------------------------------------------------------------------------
@@ -220,6 +221,42 @@ def photograph(size: int = 64, name: str = "flower") -> np.ndarray:
     return avg_pool(whole[top : top + side, left : left + side], Adaptive(size))
 
 
+def coin_boxes() -> np.ndarray:
+    """Return where the 24 coins of the picture "coins" lie: (24, 4) int64.
+
+    A box is first row, first column, and the row and the column after the last, in cells of the whole picture.  Found
+    once by a watershed of the picture's edges, and looked at.
+    """
+    return np.array(
+        [
+            [35, 22, 74, 67],
+            [39, 81, 74, 120],
+            [29, 132, 74, 179],
+            [30, 192, 73, 240],
+            [34, 255, 72, 297],
+            [16, 305, 72, 365],
+            [104, 25, 145, 67],
+            [108, 84, 145, 122],
+            [110, 134, 145, 174],
+            [105, 185, 144, 226],
+            [95, 245, 144, 296],
+            [106, 317, 145, 356],
+            [179, 26, 217, 63],
+            [175, 80, 217, 124],
+            [179, 135, 217, 174],
+            [170, 189, 216, 237],
+            [172, 251, 216, 297],
+            [156, 315, 218, 380],
+            [233, 18, 288, 75],
+            [245, 92, 287, 136],
+            [236, 144, 288, 202],
+            [240, 220, 288, 269],
+            [239, 276, 288, 327],
+            [248, 336, 289, 382],
+        ]
+    )
+
+
 def patches(image: np.ndarray, size: int, count: int, seed: int | np.random.Generator) -> np.ndarray:
     """Return squares cut out of a map at drawn places: (H, W) -> (count, size, size).
 
@@ -371,6 +408,43 @@ def coins() -> tuple[np.ndarray, np.ndarray]:
     filled = need("scipy.ndimage").binary_fill_holes(found == 2)
     kept = need("skimage.morphology").remove_small_objects(filled, max_size=400)
     return image, need("skimage.measure").label(kept).astype(np.int64)
+
+
+def outlines(
+    count: int, seed: int | np.random.Generator, things: str = "one ring", size: int = 32
+    """Return noisy sheets with things drawn by their outline alone, and where their middles are: float64 both.
+
+    A ring is an ellipse with half axes of 5 to 10 cells (5 to 7 if there are two), a box a rectangle with sides of 11
+    to 21 cells.  Two rings do not touch, and their middles lie at least 4 rows and 4 columns apart.  Both arrays are
+    (count, size, size).  A target is 1 at the middle, or 1/2 at each of two, and 0 elsewhere.
+
+        count: how many sheets.
+        things: one of `OUTLINES`.  Default "one ring".
+        size: rows and columns of a sheet, at least 32.  Default 32.
+
+        TypeError: `count` or `size` is not an int.
+        ValueError: one of them is too small, or there are no such things.
+    check_choice("things", things, OUTLINES)
+    shape = (check_int("count", count, 1), check_int("size", size, 32), size)
+    rng, angles = np.random.default_rng(seed), np.linspace(0, 2 * np.pi, 256)
+    sheets, targets = np.zeros(shape), np.zeros(shape)
+    wanted, largest = (2, 7) if things == "two rings" else (1, 10)
+    for sheet, target in zip(sheets, targets):
+        while True:  # one ring may leave no room for a second
+            halves = rng.integers(5, largest, (wanted, 2), endpoint=True)
+            middles = rng.integers(halves, size - halves)
+            gap, reach = np.abs(middles[0] - middles[-1]), halves[0] + halves[-1] + 1
+            if wanted == 1 or ((gap >= 4).all() and (gap > reach).any()):
+                break
+        for middle, half in zip(middles, halves):
+            if things == "one box":
+                (top, left), (bottom, right) = middle - half, middle + half
+                sheet[[top, bottom], left : right + 1] = sheet[top : bottom + 1, [left, right]] = 1
+            else:
+                outline = middle[:, None] + half[:, None] * (np.sin(angles), np.cos(angles))
+                sheet[tuple(np.rint(outline).astype(int))] = 1
+            target[tuple(middle)] = 1 / wanted
+    return sheets + 0.1 * rng.standard_normal(shape), targets
 
 
 def ties() -> np.ndarray:

@@ -76,6 +76,7 @@ from poolref.teaching.live.bins import Bins, bins
 from poolref.teaching.live.boxes import Boxes, boxes
 from poolref.teaching.live.cam import Cam, cam
 from poolref.teaching.live.chooser import Chooser, chooser
+from poolref.teaching.live.cross import Cross, cross
 from poolref.teaching.live.dial import Dial, dial
 from poolref.teaching.live.explorer import Explorer, explorer
 from poolref.teaching.live.figure import LiveFigure
@@ -101,6 +102,7 @@ __all__ = [
     "boxes",
     "cam",
     "chooser",
+    "cross",
     "dial",
     "explorer",
     "flow",
@@ -134,6 +136,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Anatomy,
     Strips,
     Boxes,
+    Cross,
     Bins,
     PyramidOfBins,
     Query,

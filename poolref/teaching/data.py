@@ -412,18 +412,23 @@ def coins() -> tuple[np.ndarray, np.ndarray]:
 
 def outlines(
     count: int, seed: int | np.random.Generator, things: str = "one ring", size: int = 32
+) -> tuple[np.ndarray, np.ndarray]:
     """Return noisy sheets with things drawn by their outline alone, and where their middles are: float64 both.
 
     A ring is an ellipse with half axes of 5 to 10 cells (5 to 7 if there are two), a box a rectangle with sides of 11
     to 21 cells.  Two rings do not touch, and their middles lie at least 4 rows and 4 columns apart.  Both arrays are
     (count, size, size).  A target is 1 at the middle, or 1/2 at each of two, and 0 elsewhere.
 
+    Args:
         count: how many sheets.
+        seed: a seed, or a generator of NumPy's to go on with.
         things: one of `OUTLINES`.  Default "one ring".
         size: rows and columns of a sheet, at least 32.  Default 32.
 
+    Raises:
         TypeError: `count` or `size` is not an int.
         ValueError: one of them is too small, or there are no such things.
+    """
     check_choice("things", things, OUTLINES)
     shape = (check_int("count", count, 1), check_int("size", size, 32), size)
     rng, angles = np.random.default_rng(seed), np.linspace(0, 2 * np.pi, 256)

@@ -46,6 +46,11 @@ Spans = tuple[tuple[range, ...], ...]
 Index = Any  # an int, or an array of ints
 
 
+def cdiv(a: Index, b: int) -> Index:
+    """a / b, rounded up.  Not -(-a // b): an exported ONNX model rounds a negative quotient towards 0."""
+    return (a + b - 1) // b
+
+
 # --- the kinds of regions ----------------------------------------------------------------------------------------
 
 
@@ -145,8 +150,8 @@ class Window(Regions):
         if self.ceil_mode:
             # A last window must start before the padding behind the map, which ceil((n + p) / s) windows do.  At most
             # one is too many; it is taken away without a comparison, which would fix a size that a compiler keeps open.
-            size, most, enough = -(-room // s) + 1, -(-(n + p) // s), d * k // s + 2
-            size -= (size - most + enough) // (enough + 1)
+            size = cdiv(room, s) + 1
+            size -= size // (cdiv(n + p, s) + 1)
         return check_fit(self, axis, n, size)
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
@@ -244,17 +249,17 @@ class Adaptive(Regions):
 
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
         sizes = zip(spatial_shape, self.output_shape(spatial_shape))
-        return tuple(tuple(range(i * n // o, -((i + 1) * n // -o)) for i in range(o)) for n, o in sizes)
+        return tuple(tuple(range(i * n // o, cdiv((i + 1) * n, o)) for i in range(o)) for n, o in sizes)
 
     def bounds(self, axis: int, n: int, i: Index) -> tuple[Index, Index, int]:
         o = self.output_size[axis] or n
-        return i * n // o, -((i + 1) * n // -o), 1
+        return i * n // o, cdiv((i + 1) * n, o), 1
 
     def longest(self, spatial_shape: Sequence[int]) -> tuple[int, ...]:
         """How many cells the longest bin has along each axis."""
         sizes = zip(spatial_shape, self.output_shape(spatial_shape))
         # The remainders i n mod o take every multiple of the greatest common divisor, so the largest is o - gcd.
-        return tuple(-((n + o - gcd(n, o)) // -o) for n, o in sizes)
+        return tuple(cdiv(n + o - gcd(n, o), o) for n, o in sizes)
 
 
 @dataclass(frozen=True)
@@ -363,13 +368,13 @@ class Box(Regions):
     def spans(self, spatial_shape: Sequence[int]) -> Spans:
         spans = []
         for n, start, size, o in zip(check_spatial_shape(spatial_shape, self), self.start, self.size, self.output_size):
-            edges = ((start + i * size // o, start - ((i + 1) * size // -o)) for i in range(o))
+            edges = ((start + i * size // o, start + cdiv((i + 1) * size, o)) for i in range(o))
             spans.append(tuple(range(min(max(a, 0), n), min(max(b, 0), n)) for a, b in edges))
         return tuple(spans)
 
     def bounds(self, axis: int, n: int, i: Index) -> tuple[Index, Index, int]:
         start, size, o = self.start[axis], self.size[axis], self.output_size[axis]
-        return start + i * size // o, start - ((i + 1) * size // -o), 1
+        return start + i * size // o, start + cdiv((i + 1) * size, o), 1
 
 
 @dataclass(frozen=True)

@@ -143,3 +143,34 @@ def test_export_with_sizes_left_open(example):
         arrays = {entry.name: array.numpy() for entry, array in zip(session.get_inputs(), given, strict=True)}
         actual = torch.from_numpy(session.run(None, arrays)[0])
         torch.testing.assert_close(actual, module(*given).detach(), rtol=1e-4, atol=1e-5)
+
+
+def roundings():
+    """Sizes that are divided and rounded up."""
+    return Together(
+        max_bins=pt.AdaptiveMaxPool2d((4, 3)),
+        mean_bins=pt.AdaptiveAvgPool2d((4, 3)),
+        soft_bins=pt.AdaptiveSoftPool2d((4, 3)),
+        max_levels=pt.SpatialPyramidPool2d((4, 2, 1)),
+        mean_levels=pt.SpatialPyramidPool2d((4, 2, 1), mode="average"),
+        max_windows=pt.MaxPool2d(3, 2, 1, ceil_mode=True),
+        mean_windows=pt.AvgPool2d(3, 2, 1, ceil_mode=True),
+        soft_windows=pt.SoftPool2d(2, 3, ceil_mode=True),
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_sizes_left_open_are_rounded_as_in_torch():
+    together = roundings().eval()
+    dims = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    program = torch.onnx.export(together, (X,), dynamo=True, verbose=False, dynamic_shapes=((dims,),))
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    (entry,) = session.get_inputs()
+    for height in range(4, 13):
+        for width in range(3, 10):
+            x = draw(1, 4, height, width).abs().float().expand(2, -1, -1, -1).contiguous()
+            found = session.run(None, {entry.name: x.numpy()})
+            for pool, actual, correct in zip(together.pools, found, together(x), strict=True):
+                assert actual.shape == correct.shape, f"{pool} of {height}x{width}"
+                error = (torch.from_numpy(actual) - correct).abs().max()
+                assert error < 1e-5, f"{pool} of {height}x{width} is off by {error}"

@@ -14,7 +14,7 @@ from math import prod
 import numpy as np
 
 from poolref.numpy.scans import running_max, running_sum
-from poolref.regions import Regions, Running, Window
+from poolref.regions import Regions, Running, Window, cdiv
 
 CELLS_AT_ONCE = 200_000  # as float32, with its temporaries, about 1 MiB: small enough for the processor's cache
 
@@ -138,7 +138,7 @@ class Grid:
         line made of several, the former include the latter, and see foreign cells there.
         """
         n, o, k, s, p, d = self.spatial_shape[axis], self.output_shape[axis], *self.window(axis)
-        first = -(-p // s)
+        first = cdiv(p, s)
         end = min(cells // n * o, (cells - 1 + p - d * (k - 1)) // s + 1)
         if first < end:
             starts = range(first * s - p, first * s - p + k * d, d)

@@ -19,10 +19,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from poolref.regions import Columns, Rows
+from poolref.regions import Columns, Rows, cdiv
 from poolref.triton import whole
 from poolref.triton.corner import exceeds
-from poolref.triton.launch import THREADS, Maps, as_maps, cdiv, launch, layouts, like, power_of_2
+from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like, power_of_2
 from poolref.triton.strip import tile_at
 from poolref.triton.windows import larger, place
 

@@ -22,8 +22,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from poolref.regions import CORNERS, Running
-from poolref.triton.launch import THREADS, Maps, as_maps, cdiv, launch, layouts, like, power_of_2
+from poolref.regions import CORNERS, Running, cdiv
+from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like, power_of_2
 from poolref.triton.windows import larger, place, plane
 
 STEPS = 8  # cells of a group, unless a group is what lies side by side in 16 bytes

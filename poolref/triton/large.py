@@ -21,10 +21,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from poolref.regions import Adaptive, Window
+from poolref.regions import Adaptive, Window, cdiv
 from poolref.triton.average import multiplier, part_of
 from poolref.triton.fold import join, meet, nothing, result
-from poolref.triton.launch import THREADS, Maps, Taps, as_maps, cdiv, launch, layouts, like, power_of_2, tiles
+from poolref.triton.launch import THREADS, Maps, Taps, as_maps, launch, layouts, like, power_of_2, tiles
 from poolref.triton.max import first_cell
 from poolref.triton.means import number, of_planes, plain_power, slope_of_cell, slope_of_region, slope_of_t
 from poolref.triton.soft import pulled

@@ -11,7 +11,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from poolref.regions import Adaptive, Window
+from poolref.regions import Adaptive, Window, cdiv
 
 THREADS = 32  # of a warp
 
@@ -36,11 +36,6 @@ def launch(kernel, grid: Sequence[int], device: torch.device, num_warps: int, **
     elif prod(grid):
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
             kernel[tuple(grid)](**arguments, num_warps=num_warps)
-
-
-def cdiv(a: int, b: int) -> int:
-    """a / b, rounded up.  Triton's own functions, which kernels share, take the host much longer."""
-    return -(-a // b)
 
 
 def power_of_2(n: int) -> int:

@@ -20,9 +20,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from poolref.regions import Adaptive, Pyramid
+from poolref.regions import Adaptive, Pyramid, cdiv
 from poolref.triton.fold import LAST, both, join, meet, nothing
-from poolref.triton.launch import THREADS, Maps, as_maps, cdiv, launch, layouts, like, power_of_2
+from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like, power_of_2
 from poolref.triton.windows import along
 
 

@@ -23,7 +23,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from poolref.triton.launch import cdiv, channels_innermost, launch, power_of_2
+from poolref.regions import cdiv
+from poolref.triton.launch import channels_innermost, launch, power_of_2
 
 
 @triton.jit

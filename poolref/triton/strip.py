@@ -15,7 +15,8 @@ import triton
 import triton.language as tl
 from torch import Tensor, float32
 
-from poolref.triton.launch import THREADS, Maps, as_maps, cdiv, launch, layouts, like, power_of_2
+from poolref.regions import cdiv
+from poolref.triton.launch import THREADS, Maps, as_maps, launch, layouts, like, power_of_2
 from poolref.triton.whole import apart
 from poolref.triton.windows import place
 

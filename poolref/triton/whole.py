@@ -24,9 +24,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from poolref.regions import Adaptive, Columns, Rows, Whole
+from poolref.regions import Adaptive, Columns, Rows, Whole, cdiv
 from poolref.triton.fold import join, load, meet, nothing, result, save
-from poolref.triton.launch import THREADS, cdiv, channels_innermost, launch, like, power_of_2
+from poolref.triton.launch import THREADS, channels_innermost, launch, like, power_of_2
 from poolref.triton.means import plain_power, slope_of_cell, slope_of_region, slope_of_t
 from poolref.triton.soft import pulled
 from poolref.triton.soft import slope_of_region as soft_slope

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from poolref.regions import Adaptive, Box, Columns, Pyramid, Regions, Rows, Running, Whole, Window
+from poolref.regions import Adaptive, Box, Columns, Pyramid, Regions, Rows, Running, Whole, Window, cdiv
 from poolref.torch._engine.checks import in_onnx_export, lowest, widen
 
 MAX_POOL = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
@@ -91,7 +91,7 @@ def window_max(x: Tensor, window: Window, return_indices: bool = False) -> Tenso
     w, n = window, window.ndim
     # A window between the cells of a narrow map has none; torch's backward then writes outside of the gradient.
     axes = zip(_spatial(x, w), w.stride, w.padding, w.dilation)
-    has_empty = any((i * s - p) % d >= size for size, s, p, d in axes for i in range(-(-p // s)))
+    has_empty = any((i * s - p) % d >= size for size, s, p, d in axes for i in range(cdiv(p, s)))
     if has_empty or not x.is_floating_point():
         values, indices = _max_of_cells(x, w)
         return (values, indices) if return_indices else values
@@ -214,9 +214,9 @@ def longest_region(regions: Regions, axis: int, spatial: Sequence[int]) -> int:
     if isinstance(regions, Window):
         return regions.kernel_size[axis]
     if isinstance(regions, Box):
-        return -(-regions.size[axis] // o) + 1
+        return cdiv(regions.size[axis], o) + 1
     if isinstance(regions, Adaptive):
-        return -(-n // o) + 1 if torch.compiler.is_compiling() else regions.longest(spatial)[axis]
+        return cdiv(n, o) + 1 if torch.compiler.is_compiling() else regions.longest(spatial)[axis]
     return 1 if _is_kept(regions, axis) else n
 
 

@@ -108,7 +108,7 @@ OPERATORS: tuple[Operator, ...] = (
     Operator("mixed", "Mixed pooling", "reducer", "lee2016", "mixed_pool", "MixedPool", "mixture",
              chapter="softpool"),
     Operator("corner", "Corner pooling", "corner", "law2018", "corner_pool", "CornerPool",
-             kernels=("corner.corner_pool",), ndims=(2,)),
+             kernels=("corner.corner_pool",), ndims=(2,), chapter="corner-pooling"),
     Operator("center", "Center pooling", "center", "duan2019", "center_pool", "CenterPool2d",
              kernels=("center.center_pool",), ndims=(2,), chapter="center-pooling"),
     Operator("strip", "Strip pooling", "strip", "hou2020", "strip_pool", "StripPool2d",

@@ -87,6 +87,23 @@ def test_patches_are_pieces_of_the_map():
     assert np.array_equal(patches, data.patches(image, 3, 200, seed=0))
 
 
+def test_sheets_with_coins_and_their_boxes():
+    sheets, boxes = data.boxed_coins(100, 0, things=2)
+    assert sheets.shape == (100, 32, 32) and boxes.shape == (100, 2, 4)
+    np.testing.assert_array_equal(sheets, data.boxed_coins(100, 0, things=2)[0])
+    assert not np.array_equal(sheets, data.boxed_coins(100, 0, "held out", things=2)[0])
+    sizes = boxes[..., 2:] - boxes[..., :2]
+    assert sizes.min() == 7 and sizes.max() == 9 and boxes.min() >= 0 and boxes.max() <= 32
+    after = np.maximum(boxes[:, 0, :2] - boxes[:, 1, 2:], boxes[:, 1, :2] - boxes[:, 0, 2:]).max(axis=1)
+    assert set(after) == {0, 1, 2}, "the boxes touch or leave up to two cells between them"
+    for sheet, both in zip(sheets, boxes, strict=True):
+        ground = np.ones(sheet.shape, bool)
+        for top, left, bottom, right in both:
+            assert sheet[top:bottom, left:right].mean() > data.GROUND + 0.1
+            ground[top:bottom, left:right] = False
+        assert abs(sheet[ground].mean() - data.GROUND) < 0.02
+
+
 @pytest.mark.parametrize("way", data.LINES)
 def test_lines_and_their_targets(way):
     sheets, targets = data.lines(200, 0, way, size=20)
@@ -166,6 +183,11 @@ DIGIT = np.ones((8, 8))
         (lambda: data.patches(np.ones((4, 5, 3)), 2, 1, 0), ValueError, ["image", "(H, W)", "(4, 5, 3)"]),
         (lambda: data.patches(np.ones((4, 5)), 5, 1, 0), ValueError, ["size", "4", "5"]),
         (lambda: data.patches(np.ones((4, 5)), 2, 0, 0), ValueError, ["count", "at least 1", "0"]),
+        (lambda: data.boxed_coins(0, 0), ValueError, ["count", "at least 1", "0"]),
+        (lambda: data.boxed_coins(1, 0, "some"), ValueError, ["part", "'some'"]),
+        (lambda: data.boxed_coins(1, 0, things=3), ValueError, ["things", "1 or 2", "3"]),
+        (lambda: data.boxed_coins(1, 0, sides=(0, 9)), ValueError, ["sides", "at least 1", "0"]),
+        (lambda: data.boxed_coins(1, 0, things=2, size=19), ValueError, ["size", "20", "19"]),
         (lambda: data.lines(0, 0), ValueError, ["count", "at least 1", "0"]),
         (lambda: data.lines(1, 0, size=4), ValueError, ["size", "at least 5", "4"]),
         (lambda: data.lines(1, 0, "bent"), ValueError, ["way", '"diagonal"', "'bent'"]),

@@ -6,6 +6,7 @@ Grey levels go from 0 to 1, but for :func:`digit` and :func:`digits`, which keep
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ _SCIKIT_IMAGE = {
     "rocket": "rocket.jpg",
 }
 PICTURES = tuple(sorted(_SCIKIT_LEARN | _SCIKIT_IMAGE))
+GROUND = 0.2  # grey level around the coins of `boxed_coins`
 LINES = ("level and upright", "diagonal")  # which way lines of `lines` run
 OUTLINES = ("one ring", "two rings", "one box")  # what `outlines` draws
 
@@ -408,6 +410,71 @@ def coins() -> tuple[np.ndarray, np.ndarray]:
     filled = need("scipy.ndimage").binary_fill_holes(found == 2)
     kept = need("skimage.morphology").remove_small_objects(filled, max_size=400)
     return image, need("skimage.measure").label(kept).astype(np.int64)
+
+
+@cache
+def _resized_coins(part: str, sides: tuple[int, int]) -> list[np.ndarray]:
+    image, coin = coins()
+    cut = []
+    for number in range(1 if part == "training" else 2, 25, 2):
+        rows, columns = (np.flatnonzero((coin == number).any(axis)) for axis in (1, 0))
+        square = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        cut.append(np.where(coin[square] == number, image[square], GROUND))
+    return [avg_pool(each, Adaptive(side)) for each in cut for side in range(sides[0], sides[1] + 1)]
+
+
+def boxed_coins(
+    count: int,
+    seed: int | np.random.Generator,
+    part: str = "training",
+    things: int = 1,
+    sides: tuple[int, int] = (7, 9),
+    size: int = 32,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return noisy sheets with coins, and the boxes of these: (count, size, size) float64; (count, things, 4) int64.
+
+    A box is [top, left, bottom, right], the last two one beyond the coin.  Two coins lie close together: their boxes
+    touch or leave up to two cells between them.
+
+    Args:
+        count: how many sheets.
+        seed: a seed, or a generator of NumPy's to go on with.
+        part: "training" for every second of the 24 coins, or "held out" for the others.  Default "training".
+        things: how many coins lie on a sheet, 1 or 2.  Default 1.
+        sides: the fewest and the most rows and columns of a coin.  Default (7, 9).
+        size: rows and columns of a sheet, room for twice the largest coin and two cells more.  Default 32.
+
+    Raises:
+        TypeError: `count`, `things`, `sides` or `size` is not made of ints.
+        ValueError: one of them is too small, or there is no such part.
+
+    Source: as :func:`coins`.
+    """
+    check_choice("part", part, ("training", "held out"))
+    if check_int("things", things, 1) > 2:
+        raise ValueError(f"things must be 1 or 2, got {things!r}")
+    least, most = (check_int("sides", side, 1) for side in sides)
+    if check_int("size", size, 1) < things * most + 2 * (things - 1):
+        raise ValueError(f"size must be at least {things * most + 2 * (things - 1)}, room for its coins, got {size!r}")
+    chosen, rng = _resized_coins(part, (least, most)), np.random.default_rng(seed)
+    sheets = np.full((check_int("count", count, 1), size, size), GROUND)
+    boxes = np.zeros((count, things, 4), np.int64)
+    for sheet, found in zip(sheets, boxes, strict=True):
+        drawn = [chosen[i] for i in rng.integers(len(chosen), size=things)]
+        while True:
+            at = rng.integers(0, [[size - len(coin)] for coin in drawn], (things, 2), endpoint=True)
+            if things == 1 or 0 <= _gap(at, [len(coin) for coin in drawn]) <= 2:
+                break
+        for coin, (top, left), box in zip(drawn, at, found, strict=True):
+            box[:] = top, left, top + len(coin), left + len(coin)
+            sheet[top : box[2], left : box[3]] = coin
+    return sheets + 0.05 * rng.standard_normal(sheets.shape), boxes
+
+
+def _gap(at: np.ndarray, sides: list[int]) -> int:
+    """How many rows or columns lie between two squares, negative if they overlap."""
+    after = at + np.array(sides)[:, None]
+    return int(np.maximum(at[0] - after[1], at[1] - after[0]).max())
 
 
 def outlines(

@@ -88,6 +88,7 @@ from poolref.teaching.live.photo import Photo, photo
 from poolref.teaching.live.pyramid import PyramidOfBins, pyramid
 from poolref.teaching.live.query import Query, query
 from poolref.teaching.live.roofline import Roofline, roofline
+from poolref.teaching.live.scan import Scan, scan
 from poolref.teaching.live.shift import Shift, shift
 from poolref.teaching.live.stack import Stack, stack
 from poolref.teaching.live.strips import Strips, strips
@@ -113,6 +114,7 @@ __all__ = [
     "pyramid",
     "query",
     "roofline",
+    "scan",
     "shift",
     "stack",
     "strips",
@@ -142,6 +144,7 @@ _KINDS: tuple[type[LiveFigure], ...] = (
     Query,
     Roofline,
     Chooser,
+    Scan,
 )
 FIGURES = {kind.name: kind for kind in _KINDS}
 

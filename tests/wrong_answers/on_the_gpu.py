@@ -21,6 +21,13 @@ def floor_by_ridge(maps, size, k, s, e, bandwidth, rate):
     return moved / bandwidth if compared / moved < rate / bandwidth else compared / rate
 
 
+def floor_by_midpoint(maps, size, k, s, e, bandwidth, rate):
+    """The larger of two numbers is their mean and half their distance."""
+    moved, compared = parts(maps, size, k, s, e)
+    a, b = moved / bandwidth, compared / rate
+    return (a + b + abs(a - b)) / 2
+
+
 def with_parts(join, **how):
     return lambda maps, size, k, s, e, b, r: join(*parts(maps, size, k, s, e, **how), b, r)
 
@@ -43,7 +50,7 @@ FLOOR = {
     ),
     "one window": (
         lambda n, size, k, s, e, b, r: max(parts(n, size, k, s, e)[0] / b, (k * k - 1) / r),
-        "those of one window",
+        "those of fewer",
     ),
     "operations in bytes": (
         lambda n, size, k, s, e, b, r: max(parts(n, size, k, s, e)[0] / b, e * parts(n, size, k, s, e)[1] / r),
@@ -53,6 +60,21 @@ FLOOR = {
     "exchanged": (with_parts(lambda m, c, b, r: max(m / r, c / b)), "exchanged"),
     "numbers, not times": (with_parts(lambda m, c, b, r: max(m, c)), "Divide each by its rate"),
     "mean of both": (with_parts(lambda m, c, b, r: (m / b + c / r) / 2), "no bound"),
+    "one axis after the other": (
+        lambda n, size, k, s, e, b, r: max(
+            parts(n, size, k, s, e)[0] / b, n * ((size - k) // s + 1) ** 2 * 2 * (k - 1) / r
+        ),
+        "along each of two axes",
+    ),
+    "one map": (
+        lambda n, size, k, s, e, b, r: max(parts(n, size, k, s, e)[0] / b, parts(1, size, k, s, e)[1] / r),
+        "those of fewer",
+    ),
+    "one row": (
+        lambda n, size, k, s, e, b, r: max(parts(n, size, k, s, e)[0] / b, n * ((size - k) // s + 1) * (k * k - 1) / r),
+        "those of fewer",
+    ),
+    "one rate": (with_parts(lambda m, c, b, r: max(m, c) / b), "both are divided by one"),
     "zero": (lambda n, size, k, s, e, b, r: 0.0, None),
 }
 
@@ -71,6 +93,11 @@ def tile_by_views(x, k, s, program, block):
     return np.lib.stride_tricks.sliding_window_view(x, k)[::s].max(1)[program * block :][:block]
 
 
+def tile_by_slices(x, k, s, program, block):
+    outputs = (len(x) - k) // s + 1
+    return np.maximum.reduce([x[tap::s][:outputs] for tap in range(k)])[program * block : (program + 1) * block]
+
+
 TILE = {
     "begins by programs": ({1: "1"}, "Program 1 begins"),
     "begins by strides": ({1: "stride"}, "Program 1 begins"),
@@ -82,6 +109,18 @@ TILE = {
     "no stride": ({3: "1"}, "From one output's window"),
     "stride of windows": ({3: "kernel_size"}, "From one output's window"),
     "stride of tiles": ({3: "block"}, "From one output's window"),
+    "begins a number late": ({1: "(block + 1)"}, "Program 1 begins"),
+    "begins by taps": ({1: "kernel_size * stride"}, "Program 1 begins"),
+    "a tap too many": ({2: "kernel_size + 1"}, "The loop visits"),
+    "taps of a window's outputs": ({2: "outputs"}, "The loop visits"),
+    "stride of neighbours": ({3: "(stride - 1)"}, "From one output's window"),
+    "with the tile's rest": (
+        lambda x, k, s, program, block: np.pad(
+            found := tile_by_views(x, k, s, program, block), (0, block - len(found)), constant_values=-np.inf
+        ),
+        "no −∞ is one",
+    ),
+    "one tap": ({2: "1"}, "The loop visits"),
     "whole output": (
         lambda x, k, s, program, block: np.lib.stride_tricks.sliding_window_view(x, k)[::s].max(1),
         "the whole output",
@@ -124,6 +163,17 @@ def by_masks(g, c, n, k, s):
     return np.array([np.sum(g[o * s + c == i]) for i in range(n)])
 
 
+def by_bincount(g, c, n, k, s):
+    return np.bincount(np.arange(len(c)) * s + c, weights=g, minlength=n)
+
+
+def by_taps(g, c, n, k, s):
+    gradient = np.zeros(n)
+    for t in range(k):
+        gradient[t : t + s * (len(c) - 1) + 1 : s] += np.where(np.asarray(c) == t, g, 0)
+    return gradient
+
+
 def put(cell, add=True):
     def gradient(g, c, n, k, s):
         out = np.zeros(n)
@@ -155,6 +205,22 @@ OWNERS = {
     "taps from the right": (put(lambda o, t, k, s: o * s + k - 1 - t), "These run back"),
     "wins counted": (lambda g, c, n, k, s: by_scatter(np.ones(len(c)), c, n, k, s), "counts wins"),
     "magnitudes": (lambda g, c, n, k, s: by_scatter(np.abs(g), c, n, k, s), "keeps its sign"),
+    "mean of arrivals": (
+        lambda g, c, n, k, s: by_scatter(g, c, n, k, s) / np.maximum(by_scatter(np.ones(len(c)), c, n, k, s), 1),
+        "not a mean of what arrives",
+    ),
+    "one window a cell": (
+        lambda g, c, n, k, s: np.array(
+            [g[i // s] if i // s < len(c) and c[i // s] == i % s else 0.0 for i in range(n)]
+        ),
+        "Ask for every tap",
+    ),
+    "largest arrives": (
+        lambda g, c, n, k, s: np.array(
+            [max((g[o] for o in range(len(c)) if o * s + c[o] == i), default=0.0) for i in range(n)]
+        ),
+        "This keeps one of them",
+    ),
     "zeros": (lambda g, c, n, k, s: np.zeros(n), "All zeros"),
     "as many as outputs": (lambda g, c, n, k, s: g, None),
     "nothing": (lambda g, c, n, k, s: None, None),
@@ -173,6 +239,11 @@ PLAN = {
     "idle threads": ((8, 8, 128, "a byte"), "idle"),
     "an index": ((8, 8, 32, "an index"), "How many bytes does it need"),
     "the map": ((8, 8, 32, "the map"), "How many bytes does it need"),
+    "two rows": ((2, 16, 32, "a byte"), "Larger and squarer"),
+    "half maps": ((28, 16, 128, "a byte"), "Smaller tiles"),
+    "one and a half warps": ((8, 8, 48, "a byte"), "warps of 32"),
+    "rows beyond the edge": ((13, 16, 64, "a byte"), "Tiles are cut off"),
+    "a float": ((8.0, 8, 32, "a byte"), None),
     "nothing kept": ((8, 8, 32, "nothing"), None),
     "three numbers": ((8, 8, 32), None),
     "no rows": ((0, 8, 32, "a byte"), None),
@@ -180,10 +251,10 @@ PLAN = {
 }
 
 RIGHT = {
-    "on-the-gpu/floor": [floor_by_max, floor_by_ridge],
-    "on-the-gpu/tile": [tile_by_loop, tile_by_views],
-    "on-the-gpu/owners": [by_scatter, by_owners, by_masks],
-    "on-the-gpu/plan": [(8, 8, 32, "a byte"), [4, np.int64(16), 64, "a byte"]],
+    "on-the-gpu/floor": [floor_by_max, floor_by_ridge, floor_by_midpoint],
+    "on-the-gpu/tile": [tile_by_loop, tile_by_views, tile_by_slices],
+    "on-the-gpu/owners": [by_scatter, by_owners, by_masks, by_bincount, by_taps],
+    "on-the-gpu/plan": [(8, 8, 32, "a byte"), (7, 8, 32, "a byte"), [4, np.int64(16), 64, "a byte"]],
 }
 WRONG = {
     "on-the-gpu/floor": FLOOR,

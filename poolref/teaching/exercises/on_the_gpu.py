@@ -213,8 +213,11 @@ EXERCISES = [
             "The comparisons make outputs: count them for each output, not for each cell.": lambda *layer: floor_of(
                 *layer, per=lambda cells, outputs: cells
             ),
-            "Each output of each map takes its comparisons. This counts those of one window.": lambda *layer: floor_of(
-                *layer, per=lambda cells, outputs: 1
+            "Each output of each map takes its comparisons. This counts those of fewer.": (
+                lambda *layer: floor_of(*layer, per=lambda cells, outputs: 1),
+                lambda *layer: floor_of(*layer, per=lambda cells, outputs: layer[0]),
+                lambda *layer: floor_of(*layer, per=lambda cells, outputs: outputs / layer[0]),
+                lambda *layer: floor_of(*layer, per=lambda cells, outputs: (layer[0] * outputs) ** 0.5),
             ),
             "`rate` is in operations, not in bytes.": lambda *layer: floor_of(
                 *layer, comparisons=lambda k: layer[4] * (k * k - 1)
@@ -227,6 +230,10 @@ EXERCISES = [
             ),
             "The bytes are divided by `bandwidth`, the comparisons by `rate`. Here they are exchanged.": (
                 lambda maps, size, k, s, e, b, r: floor_of(maps, size, k, s, e, r, b)
+            ),
+            "The bytes are divided by `bandwidth`, the comparisons by `rate`. Here both are divided by one of them.": (
+                lambda maps, size, k, s, e, b, r: floor_of(maps, size, k, s, e, b, b),
+                lambda maps, size, k, s, e, b, r: floor_of(maps, size, k, s, e, r, r),
             ),
             "The mean of two times is no bound. The longer one counts.": lambda *layer: floor_of(
                 *layer, join=lambda a, b: (a + b) / 2
@@ -311,6 +318,12 @@ EXERCISES = [
                 lambda g, c, n, k, s: scattered(
                     g[::-1], c[::-1], n, s, lambda o, t, s: (len(c) - 1 - o) * s + t, False
                 ),
+                lambda g, c, n, k, s: np.array(
+                    [max((g[o] for o in range(len(c)) if o * s + c[o] == i), default=0.0) for i in range(n)]
+                ),
+            ),
+            "A cell may lie in several windows. Ask for every tap, not for one window.": (
+                lambda g, c, n, k, s: by_cells(g, c, n, k, s, taps=lambda k: range(min(k, s)))
             ),
             "Window o begins at cell o · stride. The stride is missing.": (
                 lambda g, c, n, k, s: scattered(g, c, n, 1),

@@ -208,9 +208,12 @@ def test_boxed_digits_lie_in_their_boxes_and_have_their_masks():
         for x1, y1, x2, y2, label, *mask in rows.astype(int).tolist():
             assert 12 <= x2 - x1 == y2 - y1 <= 24
             inside = sheet[y1:y2, x1:x2]
-            cells = -(-np.arange(8) * (x2 - x1) // 8)  # the first pixel of each cell
-            assert np.array_equal(inside[np.ix_(cells, cells)] >= 0.5, np.reshape(mask, (8, 8)))
-            assert label in labels[(images == inside[np.ix_(cells, cells)] * 16).all((1, 2))]
+            cells = ((np.arange(x2 - x1) + 0.5) * 8 / (x2 - x1)).astype(int)  # in which the middle of each pixel lies
+            first = np.searchsorted(cells, np.arange(8))
+            digit = inside[np.ix_(first, first)]
+            assert np.array_equal(inside, digit[np.ix_(cells, cells)])
+            assert np.array_equal(digit >= 0.5, np.reshape(mask, (8, 8)))
+            assert label in labels[(images == digit * 16).all((1, 2))]
             rest[y1:y2, x1:x2] = 0
         assert not rest.any()
     with pytest.raises(ValueError, match="at least 4 digits"):

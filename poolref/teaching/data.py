@@ -392,7 +392,7 @@ def boxed_digits(
         for quarter, (target, i) in enumerate(zip(rows, of_sheet)):
             side = rng.integers(12, 25)
             y, x = rng.integers(0, 29 - side, 2) + 28 * np.array(divmod(quarter, 2))
-            cells = np.arange(side) * 8 // side
+            cells = (2 * np.arange(side) + 1) * 8 // (2 * side)  # the cell of each pixel's middle
             sheet[y : y + side, x : x + side] = images[i][np.ix_(cells, cells)] / INK
             target[:5] = x, y, x + side, y + side, labels[i]
             target[5:] = images[i].ravel() >= INK / 2

@@ -32,7 +32,54 @@ def exclusive_padded(x, first, last, bins):
     return [0.0 if v == -np.inf else v for v in found]
 
 
+def exclusive_mask(x, first, last, bins):
+    start = half_up(first)
+    size = max(half_up(last) - start, 1)
+    c, i = np.arange(len(x)) - start, np.arange(bins)[:, None]
+    inside = (c >= 0) & (c < size) & ((c + 1) * bins > i * size) & (c * bins < (i + 1) * size)
+    return np.where(inside.any(1), np.where(inside, x, -np.inf).max(1), 0)
+
+
+def exclusive_last_pixel(x, first, last, bins):
+    return exclusive_loop(x, first, max(half_up(last - 1), half_up(first)), bins, extra=1)
+
+
+def of_slices(x, first, last, bins, most):
+    """The largest cell of each bin of the box with its last cell, each bin ending at most(start, end, high)."""
+    start, end = half_up(first), half_up(last)
+    size = max(end - start + 1, 1)
+    spans = [(start + i * size // bins, start - (i + 1) * size // -bins) for i in range(bins)]
+    return [max(x[low : most(start, end, high)], default=0) for low, high in spans]
+
+
+def exclusive_split(x, first, last, bins):
+    start, end = half_up(first), half_up(last)
+    return [max(part, default=0) for part in np.array_split(x[start : max(end, start + 1)], bins)]
+
+
+def exclusive_cropped(x, first, last, bins):
+    start, end = half_up(first), half_up(last)
+    row = x[start : max(end, start + 1)]
+    return exclusive_loop(row, 0, len(row), bins)
+
+
 EXCLUSIVE = {
+    "last cell of every bin out": (
+        lambda *a: of_slices(*a, most=lambda start, end, high: high - 1),
+        "the last cell of every bin",
+    ),
+    "cut with the last cell": (
+        lambda *a: of_slices(*a, most=lambda start, end, high: min(high, max(end, start + 1))),
+        "This cuts first",
+    ),
+    "far edge down": (
+        lambda x, a, b, n: exclusive_loop(x, a, half_up(a) + max(int(b) - half_up(a), 1), n),
+        "This rounds down",
+    ),
+    "halves down": (lambda *a: exclusive_loop(*a, to_cell=lambda v: math.ceil(v - 0.5)), "takes it down"),
+    "array_split": (exclusive_split, "Adaptive bins may share cells"),
+    "cropped first": (exclusive_cropped, "not only its part in the row"),
+    "two cells at least": (lambda *a: exclusive_loop(*a, least=2), None),
     "nothing changed": (lambda *a: exclusive_loop(*a, extra=1), "what it gave before"),
     "no cell at least": (lambda *a: exclusive_loop(*a, least=0), "at least one cell"),
     "first left out": (lambda x, a, b, n: exclusive_loop(x, half_up(a) + 1, half_up(b) + 1, n), "not the first"),
@@ -71,7 +118,17 @@ def samples_loop(first, last, bins, per_bin):
     return [[first - 0.5 + (i * per_bin + t + 0.5) * gap for t in range(per_bin)] for i in range(bins)]
 
 
+def samples_interp(first, last, bins, per_bin):
+    n = bins * per_bin
+    return np.interp(np.arange(n) + 0.5, [0, n], [first - 0.5, last - 0.5]).reshape(bins, per_bin)
+
+
 SAMPLES = {
+    "one bin fewer": ({1: "(bins - 1)"}, "The first blank"),
+    "half of each part": ({2: "per_bin / 2"}, "The second blank"),
+    "a part and a half": ({3: "1.5"}, "The third blank"),
+    "gaps between samples": ({4: "(per_bin - 1)"}, "The fourth blank"),
+    "edge to edge": (lambda a, b, n, t: (np.linspace(a, b, n * t) - 0.5).reshape(n, t), None),
     "exchanged": ({1: "per_bin", 4: "bins"}, "Samples and bins are exchanged"),
     "cut by samples": ({1: "per_bin"}, "into `bins` parts"),
     "not cut": ({1: "1"}, "into `bins` parts"),
@@ -123,6 +180,36 @@ def backward_differences(g, x, first, last):
     return [g @ (np.interp(u, cells, x + one) - np.interp(u, cells, x)) for one in np.eye(len(x))]
 
 
+def backward_bincount(g, x, first, last):
+    u = first - 0.5 + (np.arange(len(g)) + 0.5) * (last - first) / len(g)
+    low = np.floor(u).astype(int)
+    both = np.bincount(low, g * (1 - u + low), len(x) + 1) + np.bincount(low + 1, g * (u - low), len(x) + 1)
+    return both[: len(x)]
+
+
+def backward_fancy(g, x, first, last):
+    u = first - 0.5 + (np.arange(len(g)) + 0.5) * (last - first) / len(g)
+    low = np.minimum(u.astype(int), len(x) - 2)
+    gradient = np.zeros(len(x))
+    gradient[low] += g * (1 - u + low)
+    gradient[low + 1] += g * (u - low)
+    return gradient
+
+
+def backward_many(g, x, first, last):
+    n = max(math.ceil((last - first) / len(g)), 1)
+    return backward_matrix(np.repeat(g / n, n), x, first, last)
+
+
+def over_cells(g, x, first, last):
+    gradient, size = np.zeros(len(x)), (last - first) / len(g)
+    for i, value in enumerate(g):
+        low, high = first + i * size, first + (i + 1) * size
+        for cell in range(len(x)):
+            gradient[cell] += value * max(min(high, cell + 1) - max(low, cell), 0) / size
+    return gradient
+
+
 def to_winners(g, x, first, last):
     gradient = np.zeros(len(x))
     start = half_up(first)
@@ -135,6 +222,11 @@ def to_winners(g, x, first, last):
 
 
 BACKWARD = {
+    "cells listed twice": (backward_fancy, "adds once to a cell"),
+    "many samples": (backward_many, "Each bin has one sample"),
+    "times the bin": (lambda g, x, a, b: backward_matrix(g, x, a, b) * (b - a) / len(g), "The size of a bin"),
+    "over the bin": (over_cells, "Only the two cells around a sample"),
+    "means of gradients": (lambda g, x, a, b: backward_matrix(np.full(len(g), g.mean()), x, a, b), None),
     "no half cell": (lambda *a: backward_loop(*a, shift=0), "Half a cell is missing"),
     "bins' beginnings": (lambda *a: backward_loop(*a, middle=0), "not at the bin's beginning"),
     "bins' ends": (lambda *a: backward_loop(*a, middle=1), "not at the bin's end"),
@@ -172,6 +264,12 @@ BACKWARD = {
 # --- detector --------------------------------------------------------------------------------------------------------
 
 DETECTOR = {
+    "rounded, near enough": (("RoI pooling", [2]), "Two cells have to be at least as large"),
+    "not aligned, near enough": (("RoIAlign, not aligned", [2]), "Two cells have to be at least as large"),
+    "fine and coarse": (("RoIAlign", [2, 32]), "the finest costs most"),
+    "every power": (("RoIAlign", [1, 2, 4, 8, 16, 32, 64]), "the finest costs most"),
+    "fractions": (("RoIAlign", [1 / 4, 1 / 16]), None),
+    "truth for a stride": (("RoIAlign", [True, 16]), None),
     "the pattern's": (("RoI pooling", [2, 4]), "includes the last cell"),
     "rounded, right strides": (("RoI pooling", [4, 8, 16]), "includes the last cell"),
     "rounded, one level": (("RoI pooling", [16]), "includes the last cell"),
@@ -194,10 +292,16 @@ DETECTOR = {
 }
 
 RIGHT = {
-    "region-pooling/exclusive": [exclusive_loop, exclusive_padded],
-    "region-pooling/samples": [samples_linspace, samples_loop],
-    "region-pooling/backward": [backward_loop, backward_matrix, backward_differences],
-    "region-pooling/detector": [("RoIAlign", [4, 8, 16]), ("RoIAlign", (4, 16)), ["RoIAlign", [64, 4]]],
+    "region-pooling/exclusive": [exclusive_loop, exclusive_padded, exclusive_mask, exclusive_last_pixel],
+    "region-pooling/samples": [samples_linspace, samples_loop, samples_interp],
+    "region-pooling/backward": [backward_loop, backward_matrix, backward_differences, backward_bincount],
+    "region-pooling/detector": [
+        ("RoIAlign", [4, 8, 16]),
+        ("RoIAlign", (4, 16)),
+        ["RoIAlign", [64, 4]],
+        ("RoIAlign", [4, 8, 16, 32, 64]),
+        ("RoIAlign", list(2 ** np.arange(2, 5))),
+    ],
 }
 WRONG = {
     "region-pooling/exclusive": EXCLUSIVE,

@@ -47,24 +47,40 @@ def row_of(
     rounded=nearest,
     size=lambda start, end: max(end - start, 1),
     reduce=np.max,
+    rounded_last=None,
     late=0,
     low=lambda n: n[0] // n[1],
     high=lambda n: -(-n[0] // n[1]),
     empty=0.0,
+    before=lambda start, end: None,
 ):
     """The solution, with one of its parts exchanged."""
 
     def attempt(x, first, last, bins):
-        start, end = rounded(first) + late, rounded(last) + late
+        start, end = rounded(first) + late, (rounded_last or rounded)(last) + late
         cells_of_box = size(start, end)
         y = np.full(bins, empty)
         for i in range(bins):
-            cells = x[start + low((i * cells_of_box, bins)) : start + high(((i + 1) * cells_of_box, bins))]
+            cells = x[: before(start, end)][
+                start + low((i * cells_of_box, bins)) : start + high(((i + 1) * cells_of_box, bins))
+            ]
             if len(cells):
                 y[i] = reduce(cells)
         return y
 
     return attempt
+
+
+def in_parts(x, first, last, bins):
+    """The box cut into parts that share no cell."""
+    start, end = nearest(first), max(nearest(last), nearest(first) + 1)
+    return np.array([max(part, default=0.0) for part in np.array_split(x[start:end], bins)])
+
+
+def cropped(x, first, last, bins):
+    """The bins of the part of the box that lies in the row."""
+    start, end = nearest(first), max(nearest(last), nearest(first) + 1)
+    return exclusive(x[start:end], 0, max(len(x[start:end]), 1), bins)
 
 
 def rows_and_boxes():
@@ -180,10 +196,38 @@ def to_the_largest(g, x, first, last):
     return gradient
 
 
+def positions(g, first, last):
+    """Where the sample of each bin lies."""
+    return first - 0.5 + (np.arange(len(g)) + 0.5) * (last - first) / len(g)
+
+
 def sampled(g, x, first, last):
     """The forward pass."""
-    at = first - 0.5 + (np.arange(len(g)) + 0.5) * (last - first) / len(g)
-    return np.interp(at, np.arange(len(x)), x)
+    return np.interp(positions(g, first, last), np.arange(len(x)), x)
+
+
+def added_once(g, x, first, last):
+    """Cells chosen by their numbers, where += adds a single part to a cell that is listed several times."""
+    low = np.minimum(positions(g, first, last).astype(int), len(x) - 2)
+    part = positions(g, first, last) - low
+    gradient = np.zeros(len(x))
+    gradient[low] += g * (1 - part)
+    gradient[low + 1] += g * part
+    return gradient
+
+
+def as_many_as_cells(g, x, first, last):
+    """As many samples in a bin as it has cells, rounded up."""
+    maps, box = x[None, None, None], [[0, first, 0, last, 1]]
+    return roi_align_backward(g[None, None, None], maps, box, (1, len(g)))[0, 0, 0]
+
+
+def over_the_bin(g, x, first, last):
+    """Each gradient over the cells of its bin, by how much of each lies in the bin."""
+    edges = np.linspace(first, last, len(g) + 1)[:, None]
+    cells = np.arange(len(x))
+    covered = np.clip(np.minimum(edges[1:], cells + 1) - np.maximum(edges[:-1], cells), 0, None)
+    return g @ (covered / covered.sum(1, keepdims=True))
 
 
 # --- detector: design ------------------------------------------------------------------------------------------------
@@ -200,7 +244,11 @@ def detector_demands(detector):
     pooling, strides = detector
     if not isinstance(pooling, str) or pooling not in POOLINGS:
         raise ValueError(f"The pooling is one of {', '.join(map(repr, POOLINGS))}, not {pooling!r}.")
-    known = isinstance(strides, tuple | list) and strides and all(type(s) is int and s in STRIDES for s in strides)
+    known = (
+        isinstance(strides, tuple | list)
+        and strides
+        and all(isinstance(s, int | np.integer) and s is not True and s in STRIDES for s in strides)
+    )
     if not known or len(set(strides)) < len(strides):
         raise ValueError(f"The strides are a list of different powers of two from 1 to 64, not {strides!r}.")
     fine, coarse = min(strides), max(strides)
@@ -259,8 +307,10 @@ EXERCISES = [
             "Halves round away from zero, and np.round takes them to the even neighbour.": row_of(
                 lambda v: int(np.round(v))
             ),
+            "A half rounds up, and this takes it down.": row_of(lambda v: int(np.ceil(v - 0.5))),
             "An edge goes to the nearest cell. This rounds down.": (
                 row_of(lambda v: int(v)),
+                row_of(rounded_last=int),
                 row_of(lambda v: int(v), size=lambda a, b: max(b - a + 1, 1)),
             ),
             "An edge goes to the nearest cell. This rounds up.": row_of(lambda v: int(np.ceil(v))),
@@ -269,6 +319,14 @@ EXERCISES = [
             "This adds each bin up.": row_of(reduce=np.sum),
             "A bin ends where it is rounded up. This rounds down.": row_of(high=lambda n: n[0] // n[1]),
             "A bin begins where it is rounded down. This rounds up.": row_of(low=lambda n: -(-n[0] // n[1])),
+            "Leave out the last cell first, then cut the box into bins. This cuts first.": (
+                row_of(size=lambda a, b: max(b - a + 1, 1), before=lambda a, b: max(b, a + 1))
+            ),
+            "The box loses its last cell. This takes the last cell of every bin.": row_of(
+                size=lambda a, b: max(b - a + 1, 1), high=lambda n: -(-n[0] // n[1]) - 1
+            ),
+            "Adaptive bins may share cells. These do not.": in_parts,
+            "The whole box is cut into bins, and not only its part in the row.": cropped,
             "A bin without cells gives 0.": (row_of(empty=-np.inf), row_of(empty=np.nan)),
             "A bin may have only negative cells, and then its maximum is negative.": (
                 lambda x, *box: np.maximum(exclusive(x, *box), 0)
@@ -348,6 +406,12 @@ EXERCISES = [
             "The two cells get parts by distance, not one half each.": handed_back(share=lambda part: (0.5, 0.5)),
             "Each cell gets its part of the gradient, not all of it.": handed_back(share=lambda part: (1, 1)),
             "A cell may lie beside several samples: add, do not overwrite.": handed_back(add=False),
+            "`gradient[cells] += parts` adds once to a cell listed twice. Use np.add.at, or a loop.": added_once,
+            "Each bin has one sample, in its middle, however many cells it has.": as_many_as_cells,
+            "The weights alone share the gradient. The size of a bin is no factor.": (
+                lambda g, x, a, b: roi_align_row_backward(g, x, a, b) * (b - a) / len(g)
+            ),
+            "Only the two cells around a sample get a part. This shares it over the bin.": over_the_bin,
             "One sample a bin: nothing is divided by the number of bins.": (
                 lambda g, x, a, b: roi_align_row_backward(g, x, a, b) / len(g)
             ),
@@ -367,7 +431,7 @@ EXERCISES = [
         circumstances={
             "more than one bin": lambda g, x, first, last: len(g) > 1,
             "a sample that is not half way between cells": lambda g, x, first, last: bool(
-                ((first - 0.5 + (np.arange(len(g)) + 0.5) * (last - first) / len(g)) % 1 != 0.5).any()
+                (positions(g, first, last) % 1 != 0.5).any()
             ),
             "bins smaller than a cell": lambda g, x, first, last: (last - first) / len(g) < 1,
         },

@@ -298,8 +298,8 @@ EXERCISES = [
     Design(
         "choosing/network",
         ("procedure", "reach"),
-        "Choose the two window poolings and the head of a network that takes any size, learns little, and lets every "
-        "cell learn.",
+        "Choose the two window poolings and the head of a network that takes any size, learns little, and hands every "
+        "cell a gradient.",
         network_demands,
     ),
 ]

@@ -28,6 +28,14 @@ def paired_by_scipy(first, second):
     return np.array([d.mean() - half, d.mean() + half])
 
 
+def paired_by_test(first, second):
+    return tuple(stats.ttest_rel(first, second).confidence_interval())
+
+
+def half_of(differences):
+    return stats.t.isf(0.025, len(differences) - 1) * stats.sem(differences)
+
+
 def independent(first, second):
     n = len(first)
     half = stats.t.ppf(0.975, 2 * n - 2) * np.sqrt(np.var(first, ddof=1) / n + np.var(second, ddof=1) / n)
@@ -57,6 +65,15 @@ PAIRED = {
     ),
     "one-sided": (lambda a, b: paired_by_hand(a, b, quantile=0.95), "2.5 % on each side"),
     "n degrees": (lambda a, b: paired_by_hand(a, b, fewer=0), "n − 1 degrees"),
+    "over n": (lambda a, b: paired_by_hand(a, b, root=1), "not by n"),
+    "mean and half": (lambda a, b: (np.mean(a - b), half_of(a - b)), "Return the two ends"),
+    "high first": (lambda a, b: paired_by_hand(a, b)[::-1], "lower end comes first"),
+    "median": (lambda a, b: (np.median(a - b) - half_of(a - b), np.median(a - b) + half_of(a - b)), "not their median"),
+    "quantiles": (lambda a, b: np.percentile(a - b, [2.5, 97.5]), "These are quantiles"),
+    "ends subtracted": (
+        lambda a, b: np.subtract(paired_by_hand(a, 0 * a), paired_by_hand(b, 0 * b)),
+        "Do not subtract the ends",
+    ),
     "zeros": (lambda a, b: (0.0, 0.0), None),
 }
 
@@ -67,6 +84,15 @@ def corrected_by_results(differences, comparisons):
     mean, low, high, n = interval(differences)
     factor = stats.t.ppf(1 - 0.025 / comparisons, n - 1) / stats.t.ppf(0.975, n - 1)
     return mean + factor * (low - mean), mean + factor * (high - mean)
+
+
+def corrected_by_test(differences, comparisons):
+    return tuple(stats.ttest_1samp(differences, 0).confidence_interval(1 - 0.05 / comparisons))
+
+
+def at_level(differences, level):
+    half = stats.t.isf(level / 2, len(differences) - 1) * stats.sem(differences)
+    return np.mean(differences) - half, np.mean(differences) + half
 
 
 def corrected_by_isf(differences, comparisons):
@@ -86,6 +112,12 @@ CORRECTED = {
     "comparisons as degrees": ({3: "comparisons"}, "not from the comparisons"),
     "n - 2": ({3: "n - 2 or 1"}, "one fewer than the seeds"),
     "n + 1": ({3: "n + 1"}, "one fewer than the seeds"),
+    "halved twice": ({2: "(2 * comparisons)"}, "half on each side"),
+    "root of the comparisons": ({2: "np.sqrt(comparisons)"}, "The 5 % are divided"),
+    "n - 1 for ddof": ({1: "n - 1"}, "ddof=1"),
+    "on one side": (lambda d, m: at_level(d, 0.1 / m), "on one side"),
+    "Sidak": (lambda d, m: at_level(d, 1 - 0.95 ** (1 / m)), "independent comparisons"),
+    "as wide as many": (lambda d, m: (np.mean(d) - m * half_of(d), np.mean(d) + m * half_of(d)), "multiply the width"),
     "zeros": (lambda d, m: (0.0, 0.0), None),
 }
 
@@ -109,6 +141,11 @@ def beaten_arrays(accuracies, costs):
     return (as_good & better).sum(0)
 
 
+def beaten_by_signs(accuracies, costs):
+    more, less = np.sign(np.subtract.outer(accuracies, accuracies)), np.sign(-np.subtract.outer(costs, costs))
+    return np.count_nonzero(more + less > 0, axis=0)  # +1 and -1, better and worse, cancel
+
+
 def each(count):
     return lambda a, c: [int(count(x, y, a, c)) for x, y in zip(a, c, strict=True)]
 
@@ -129,6 +166,13 @@ BEATEN = {
     "how many it beats": (lambda a, c: beaten_arrays(-a, -c), "how many each operator beats"),
     "whether": (lambda a, c: np.minimum(beaten_arrays(a, c), 1), "Count by how many"),
     "none": (lambda a, c: 0 * a, "This counts none"),
+    "beaten by none": (lambda a, c: (beaten_arrays(a, c) == 0).astype(int), "who is beaten by none"),
+    "cost breaks ties": (each(lambda x, y, a, c: ((a > x) | ((a == x) & (c < y))).sum()), "no tie-breaker"),
+    "twins counted once": (
+        lambda a, c: [beaten_loop(*zip((x, y), *({*zip(a, c)} - {(x, y)})))[0] for x, y in zip(a, c)],
+        "each counts",
+    ),
+    "numbers counted": (each(lambda x, y, a, c: (a > x).sum() + (c < y).sum()), "Count operators"),
     "those before": (lambda a, c: [beaten_loop(a[: i + 1], c[: i + 1])[i] for i in range(len(a))], "before only"),
     "those after": (lambda a, c: [beaten_loop(a[i:], c[i:])[0] for i in range(len(a))], "after only"),
     "bools": (lambda a, c: (beaten_arrays(a, c) > 0).tolist(), None),
@@ -151,6 +195,10 @@ NETWORK = {
     "mixed": (("mixed", "mixed", "global average"), "Two poolings joined"),
     "gated": (("gated", "average", "global soft"), "Two poolings joined"),
     "median": (("median", "median", "global lse"), "picks cells"),
+    "stochastic": (("stochastic", "stochastic", "global lse"), "picks cells"),
+    "one strided": (("strided convolution", "average", "global average"), "each pair of maps"),
+    "a pyramid on norms": (("lp", "lp", "pyramid"), "A global head hands on 16"),
+    "no pooling": (("none", "none", "global average"), None),
     "a word": ("max", None),
     "two names": (("max", "max"), None),
     "a head as a window": (("global max", "max", "global max"), None),
@@ -158,10 +206,14 @@ NETWORK = {
 }
 
 RIGHT = {
-    "choosing/paired": [paired_by_hand, paired_by_results, paired_by_scipy],
-    "choosing/corrected": [corrected_by_results, corrected_by_isf],
-    "choosing/beaten": [beaten_loop, beaten_arrays],
-    "choosing/network": [("average", "average", "global average"), ["lp", "soft", "global lse"]],
+    "choosing/paired": [paired_by_hand, paired_by_results, paired_by_scipy, paired_by_test],
+    "choosing/corrected": [corrected_by_results, corrected_by_isf, corrected_by_test],
+    "choosing/beaten": [beaten_loop, beaten_arrays, beaten_by_signs],
+    "choosing/network": [
+        ("average", "average", "global average"),
+        ["lp", "soft", "global lse"],
+        ["blur", "expected", "global gem"],
+    ],
 }
 WRONG = {
     "choosing/paired": PAIRED,

@@ -44,6 +44,12 @@ def with_t(values, ddof=1, point=None, root=True):
     return ends(np.mean(values), point * np.std(values, ddof=ddof) / (np.sqrt(n) if root else 1))
 
 
+def centre_and_half(values):
+    """The mean of some values and half the width of its interval."""
+    low, high = with_t(values)
+    return (low + high) / 2, (high - low) / 2
+
+
 def unpaired(first, second, freedom=2):
     n = len(first)
     spread = np.sqrt((np.var(first, ddof=1) + np.var(second, ddof=1)) / n)
@@ -205,6 +211,20 @@ EXERCISES = [
             "The mean of n differences spreads less than one: divide by the root of n.": (
                 lambda a, b: with_t(a - b, root=False)
             ),
+            "Divide by the root of n, not by n.": lambda a, b: with_t(
+                a - b, point=stats.t.ppf(0.975, len(a) - 1) / len(a) ** 0.5
+            ),
+            "These are the mean and half the width. Return the two ends.": lambda a, b: centre_and_half(a - b),
+            "The lower end comes first.": lambda a, b: with_t(a - b)[::-1],
+            "The middle is the mean of the differences, not their median.": (
+                lambda a, b: ends(np.median(a - b), centre_and_half(a - b)[1])
+            ),
+            "These are quantiles of the differences. The interval is about their mean.": (
+                lambda a, b: tuple(np.quantile(a - b, (0.025, 0.975)))
+            ),
+            "Do not subtract the ends of two intervals. Take the interval of the differences.": (
+                lambda a, b: tuple(np.subtract(with_t(a), with_t(b)))
+            ),
             "This is the mean plus and minus a standard deviation.": lambda a, b: with_t(a - b, point=1, root=False),
             "0.975 leaves 2.5 % on each side. 0.95 leaves 5 %.": (
                 lambda a, b: with_t(a - b, point=stats.t.ppf(0.95, len(a) - 1))
@@ -232,6 +252,15 @@ EXERCISES = [
             "The degrees of freedom come from the seeds of one difference, not from the comparisons.": (
                 {3: "comparisons"},
                 {3: "comparisons * n - 1"},
+            ),
+            "0.05 over twice the comparisons leaves half on each side. Do not leave all of it on one side.": (
+                lambda d, m: with_t(d, point=stats.t.ppf(1 - 0.05 / m, len(d) - 1))
+            ),
+            "Divide the 5 % by the comparisons. Do not multiply the width by them.": (
+                lambda d, m: ends(centre_and_half(d)[0], m * centre_and_half(d)[1])
+            ),
+            "This correction assumes independent comparisons, and Bonferroni's does not: divide the 5 %.": (
+                lambda d, m: with_t(d, point=stats.t.ppf(1 - (1 - 0.95 ** (1 / m)) / 2, len(d) - 1))
             ),
         },
         gap_ideas=(
@@ -283,6 +312,16 @@ EXERCISES = [
                 lambda a, c, b, d: beats(b, d, a, c)
             ),
             "This says whether it is beaten. Count by how many.": counted(beats, count=any),
+            "This says who is beaten by none. Count by how many.": counted(beats, count=lambda found: not any(found)),
+            "Cost is no tie-breaker: more accuracy at a higher cost beats nobody.": counted(
+                lambda a, c, b, d: (a, -c) > (b, -d)
+            ),
+            "Of two equal operators, each counts.": lambda a, c: [
+                sum(beats(*one, *own) for one in {*zip(a, c, strict=True)}) for own in zip(a, c, strict=True)
+            ],
+            "Count operators, not the numbers in which they are better.": counted(
+                lambda a, c, b, d: int(a > b) + int(c < d)
+            ),
             "Some are beaten here. This counts none.": (lambda a, c: [0] * len(a), lambda a, c: np.zeros(len(a))),
             "Compare with all others, not with the next one only.": counted(
                 beats, others=lambda i, n: range(i + 1, min(i + 2, n))
@@ -298,8 +337,8 @@ EXERCISES = [
     Design(
         "choosing/network",
         ("procedure", "reach"),
-        "Choose the two window poolings and the head of a network that takes any size, learns little, and lets every "
-        "cell learn.",
+        "Choose the two window poolings and the head of a network that takes any size, learns little, and hands every "
+        "cell a gradient.",
         network_demands,
     ),
 ]

@@ -6,6 +6,7 @@ import socket
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from poolref.teaching import data
 
@@ -191,6 +192,9 @@ DIGIT = np.ones((8, 8))
         (lambda: data.lines(0, 0), ValueError, ["count", "at least 1", "0"]),
         (lambda: data.lines(1, 0, size=4), ValueError, ["size", "at least 5", "4"]),
         (lambda: data.lines(1, 0, "bent"), ValueError, ["way", '"diagonal"', "'bent'"]),
+        (lambda: data.outlines(0, 0), ValueError, ["count", "at least 1", "0"]),
+        (lambda: data.outlines(1, 0, size=31), ValueError, ["size", "at least 32", "31"]),
+        (lambda: data.outlines(1, 0, "a star"), ValueError, ["things", '"two rings"', "'a star'"]),
     ],
 )
 def test_what_is_wrong_is_refused(call, error, words):
@@ -225,3 +229,41 @@ def test_coins_are_labelled_one_by_one():
     assert np.array_equal(image, data.picture("coins")) and coin.shape == image.shape and coin.dtype == np.int64
     assert np.array_equal(np.unique(coin), np.arange(25)) and np.bincount(coin.ravel())[1:].min() > 800
     assert image[coin > 0].mean() > 1.5 * image[coin == 0].mean()
+
+
+def test_coin_boxes_hold_the_coins():
+    _, coin = data.coins()
+    boxes = data.coin_boxes()
+    assert boxes.shape == (24, 4) and boxes.dtype == np.int64
+    for number, (top, left, bottom, right) in enumerate(boxes, 1):
+        held = coin[top:bottom, left:right] == number
+        assert held.sum() == (coin == number).sum(), "all of the coin"
+        assert held[0].any() and held[-1].any() and held[:, 0].any() and held[:, -1].any(), "and no row or column more"
+
+
+@pytest.mark.parametrize("things", data.OUTLINES)
+def test_outlines_lie_around_their_middles(things):
+    sheets, targets = data.outlines(200, 0, things, size=40)
+    assert sheets.shape == targets.shape == (200, 40, 40) and sheets.dtype == targets.dtype == np.float64
+    np.testing.assert_array_equal(sheets, data.outlines(200, 0, things, size=40)[0])
+    assert not np.array_equal(sheets, data.outlines(200, 1, things, size=40)[0])
+    wanted, largest = (2, 7) if things == "two rings" else (1, 10)
+    seen = []
+    for ink, target in zip(sheets > 0.5, targets):
+        middles = np.argwhere(target)
+        assert len(middles) == wanted and np.allclose(target[target > 0], 1 / wanted)
+        pieces, count = ndimage.label(ink, np.ones((3, 3)))  # cells that touch at a corner belong together
+        assert count == wanted, "each outline is closed, and two do not touch"
+        for piece, (rows, columns) in enumerate(ndimage.find_objects(pieces), 1):
+            height, width = rows.stop - rows.start, columns.stop - columns.start
+            middle = [rows.start + height // 2, columns.start + width // 2]
+            assert height % 2 == width % 2 == 1 and middle in middles.tolist()
+            seen += height // 2, width // 2
+            inner = pieces[rows, columns][1:-1, 1:-1] == piece
+            assert inner.any() == (things != "one box"), "a box runs along its frame, and a ring leaves it"
+            assert not inner[height // 4 : -(height // 4), width // 4 : -(width // 4)].any(), "hollow"
+        if wanted == 2:
+            assert (np.abs(np.subtract(*middles)) >= 4).all()
+    assert sorted(set(seen)) == list(range(5, largest + 1))
+    noise = sheets[sheets < 0.5]
+    assert noise.mean() == pytest.approx(0, abs=0.01) and noise.std() == pytest.approx(0.1, abs=0.01)

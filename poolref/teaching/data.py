@@ -223,42 +223,6 @@ def photograph(size: int = 64, name: str = "flower") -> np.ndarray:
     return avg_pool(whole[top : top + side, left : left + side], Adaptive(size))
 
 
-def coin_boxes() -> np.ndarray:
-    """Return where the 24 coins of the picture "coins" lie: (24, 4) int64.
-
-    A box is first row, first column, and the row and the column after the last, in cells of the whole picture.  Found
-    once by a watershed of the picture's edges, and looked at.
-    """
-    return np.array(
-        [
-            [35, 22, 74, 67],
-            [39, 81, 74, 120],
-            [29, 132, 74, 179],
-            [30, 192, 73, 240],
-            [34, 255, 72, 297],
-            [16, 305, 72, 365],
-            [104, 25, 145, 67],
-            [108, 84, 145, 122],
-            [110, 134, 145, 174],
-            [105, 185, 144, 226],
-            [95, 245, 144, 296],
-            [106, 317, 145, 356],
-            [179, 26, 217, 63],
-            [175, 80, 217, 124],
-            [179, 135, 217, 174],
-            [170, 189, 216, 237],
-            [172, 251, 216, 297],
-            [156, 315, 218, 380],
-            [233, 18, 288, 75],
-            [245, 92, 287, 136],
-            [236, 144, 288, 202],
-            [240, 220, 288, 269],
-            [239, 276, 288, 327],
-            [248, 336, 289, 382],
-        ]
-    )
-
-
 def patches(image: np.ndarray, size: int, count: int, seed: int | np.random.Generator) -> np.ndarray:
     """Return squares cut out of a map at drawn places: (H, W) -> (count, size, size).
 
@@ -412,13 +376,21 @@ def coins() -> tuple[np.ndarray, np.ndarray]:
     return image, need("skimage.measure").label(kept).astype(np.int64)
 
 
+def coin_boxes() -> np.ndarray:
+    """Return where the coins of :func:`coins` lie: (24, 4) int64, in the order of their numbers.
+
+    A box is first row, first column, and the row and the column after the last.
+    """
+    boxes = need("scipy.ndimage").find_objects(coins()[1])
+    return np.array([[*(part.start for part in box), *(part.stop for part in box)] for box in boxes])
+
+
 @cache
 def _resized_coins(part: str, sides: tuple[int, int]) -> list[np.ndarray]:
     image, coin = coins()
     cut = []
-    for number in range(1 if part == "training" else 2, 25, 2):
-        rows, columns = (np.flatnonzero((coin == number).any(axis)) for axis in (1, 0))
-        square = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    for number, (top, left, bottom, right) in [*enumerate(coin_boxes(), 1)][part == "held out" :: 2]:
+        square = slice(top, bottom), slice(left, right)
         cut.append(np.where(coin[square] == number, image[square], GROUND))
     return [avg_pool(each, Adaptive(side)) for each in cut for side in range(sides[0], sides[1] + 1)]
 

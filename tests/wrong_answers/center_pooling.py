@@ -19,6 +19,23 @@ def center_outer(a, b):
     return np.add.outer(a.max(1), b.max(0)).tolist()
 
 
+def center_running(a, b):
+    """Each line's running maxima from both sides, as in CenterNet."""
+    of_a, of_b = (np.maximum.accumulate(x, axis) for x, axis in ((a, 1), (b, 0)))
+    return np.maximum.accumulate(of_a[:, ::-1], 1)[:, ::-1] + np.maximum.accumulate(of_b[::-1], 0)[::-1]
+
+
+def one_sided(a, b):
+    return [[max(a[i, j:]) + max(b[i:, j]) for j in range(a.shape[1])] for i in range(a.shape[0])]
+
+
+def without_itself(a, b):
+    y = np.zeros(a.shape)
+    for i, j in np.ndindex(a.shape):
+        y[i, j] = max(np.delete(a[i], j), default=0) + max(np.delete(b[:, j], i), default=0)
+    return y
+
+
 TWO_MAPS = {
     "nothing changed": (lambda a, b: center_loop(a, a), "what it gave before"),
     "both from b": (lambda a, b: center_loop(b, b), "takes both from b"),
@@ -39,6 +56,10 @@ TWO_MAPS = {
     "all zeros": (lambda a, b: 0 * b, "All zeros"),
     "from zero": (lambda a, b: center_loop(a, b, lambda c: max(0, *c), lambda c: max(0, *c)), "No zero takes part"),
     "columns from zero": (lambda a, b: center_loop(a, b, column=lambda c: max(0, *c)), "No zero takes part"),
+    "to the right and below": (one_sided, "not to one side"),
+    "places": (lambda a, b: a.argmax(1)[:, None] + b.argmax(0), "Their values are added"),
+    "magnitudes": (lambda a, b: center_keepdims(abs(a), abs(b)), "not the largest magnitude"),
+    "without itself": (without_itself, "part of its own row"),
     "spoils its argument": (lambda a, b: a.__iadd__(center_keepdims(a, b)), None),
     "minimum of the columns": (lambda a, b: center_loop(a, b, column=np.min), None),
 }
@@ -52,9 +73,18 @@ def centre_loop(x, kernel_size, stride):
     return [[x[i * stride + middle, j * stride + middle] for j in range(width)] for i in range(height)]
 
 
+def windows_of(x, kernel_size, stride):
+    return np.lib.stride_tricks.sliding_window_view(x, (kernel_size, kernel_size))[::stride, ::stride]
+
+
 def centre_views(x, kernel_size, stride):
-    windows = np.lib.stride_tricks.sliding_window_view(x, (kernel_size, kernel_size))[::stride, ::stride]
-    return windows[..., (kernel_size - 1) // 2, (kernel_size - 1) // 2]
+    return windows_of(x, kernel_size, stride)[..., (kernel_size - 1) // 2, (kernel_size - 1) // 2]
+
+
+def centre_slices(x, kernel_size, stride):
+    before = (kernel_size - 1) // 2
+    rows, columns = (slice(before, n - kernel_size + before + 1, stride) for n in x.shape)
+    return x[rows, columns]
 
 
 CENTRE_CELLS = {
@@ -71,10 +101,12 @@ CENTRE_CELLS = {
     "side by side": ({3: "kernel_size"}, "`stride` rows on"),
     "one row too far": ({3: "(stride + 1)"}, "The third gap"),
     "the same row": ({3: "0"}, "The third gap"),
-    "maximum": (
-        lambda x, k, s: np.lib.stride_tricks.sliding_window_view(x, (k, k))[::s, ::s].max((-2, -1)),
-        None,
-    ),
+    "less than a window": ({2: "(kernel_size - 1)"}, "A window takes room"),
+    "middles apart": ({3: "middle"}, "The third gap"),
+    "maximum": (lambda x, k, s: windows_of(x, k, s).max((-2, -1)), "whatever the other cells"),
+    "mean": (lambda x, k, s: windows_of(x, k, s).mean((-2, -1)), "whatever the other cells"),
+    "median": (lambda x, k, s: np.median(windows_of(x, k, s), (-2, -1)), "whatever the other cells"),
+    "to the end": (lambda x, k, s: x[(k - 1) // 2 :: s, (k - 1) // 2 :: s], "has to fit into the map"),
     "transposed": (lambda x, k, s: centre_views(x, k, s).T, None),
 }
 
@@ -127,6 +159,37 @@ def to_the_largest(g, x):
     return gradient
 
 
+def backward_one_hot(g, x):
+    of_rows, of_columns = np.eye(x.shape[1])[x.argmax(1)], np.eye(x.shape[0])[x.argmax(0)].T
+    return of_rows * g.sum(1, keepdims=True) + of_columns * g.sum(0)
+
+
+def differences(g, x, step=1e-6):
+    gradient = np.zeros(x.shape)
+    for cell in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[cell], down[cell] = x[cell] + step, x[cell] - step
+        gradient[cell] = (g * (center_keepdims(up, up) - center_keepdims(down, down))).sum() / (2 * step)
+    return gradient
+
+
+def as_a_set(g, x):
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(g.shape):
+        for cell in {(i, int(x[i].argmax())), (int(x[:, j].argmax()), j)}:
+            gradient[cell] += g[i, j]
+    return gradient
+
+
+def winners_of_both(g, x):
+    both = (x == x.max(1, keepdims=True)) & (x == x.max(0))
+    return both * (g.sum(1, keepdims=True) + g.sum(0))
+
+
+def last_in_columns(g, x):
+    return backward_loop(g, x, columns=False) + backward_loop(g, x, rows=False, pick=last_of)
+
+
 BACKWARD = {
     "rows only": (lambda g, x: backward_loop(g, x, columns=False), "along the columns is missing"),
     "columns only": (lambda g, x: backward_loop(g, x, rows=False), "along the rows is missing"),
@@ -141,6 +204,11 @@ BACKWARD = {
     "means": (lambda g, x: backward_loop(g, x, total=np.mean), "not the mean"),
     "strip pooling": (lambda g, x: g.mean(1, keepdims=True) + g.mean(0, keepdims=True), "to their winners alone"),
     "spread": (lambda g, x: g.sum(1, keepdims=True) + g.sum(0, keepdims=True), "to their winners alone"),
+    "last in columns": (last_in_columns, "not the last"),
+    "differences": (differences, "It is not shared"),
+    "a set of winners": (as_a_set, "add, do not overwrite"),
+    "winners of both": (winners_of_both, "need not win both"),
+    "all of it to each": (lambda g, x: backward_loop(g * 0 + g.sum(), x, total=np.mean), "not those of the whole map"),
     "winners of the gradient": (lambda g, x: backward_loop(g, g), "not of the arriving gradient"),
     "magnitudes": (lambda g, x: backward_loop(g, abs(x)), "not the largest magnitude"),
     "whole map": (to_the_largest, "each column has one of its own"),
@@ -168,6 +236,10 @@ COINS = {
     "a window and long edges": ((36, 13, "window"), "does not reach"),
     "means": ((36, 9, "means"), "longer edges than a maximum"),
     "a large view": ((64, 9, "center"), "holds several coins"),
+    "a view a little large": ((40, 9, "center"), "holds several coins"),
+    "an edge a little long": ((36, 15, "center"), "longer than a coin's outline is straight"),
+    "means in a larger view": ((42, 13, "means"), "longer edges than a maximum"),
+    "a capital": ((36, 9, "Center"), None),
     "an even length": ((36, 8, "center"), None),
     "a word": ("center", None),
     "another pooling": ((36, 9, "max"), None),
@@ -177,10 +249,10 @@ COINS = {
 }
 
 RIGHT = {
-    "center-pooling/two-maps": [center_loop, center_keepdims, center_outer],
-    "center-pooling/centre-cells": [centre_loop, centre_views],
-    "center-pooling/backward": [backward_loop, backward_outputs, backward_put],
-    "center-pooling/coins": [(34, 9, "center"), [36, 9, "center"], (36, 13, "means")],
+    "center-pooling/two-maps": [center_loop, center_keepdims, center_outer, center_running],
+    "center-pooling/centre-cells": [centre_loop, centre_views, centre_slices],
+    "center-pooling/backward": [backward_loop, backward_outputs, backward_put, backward_one_hot],
+    "center-pooling/coins": [(34, 9, "center"), [36, 9, "center"], (36, 13, "means"), (44, 19, "means")],
 }
 WRONG = {
     "center-pooling/two-maps": TWO_MAPS,

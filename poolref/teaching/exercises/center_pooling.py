@@ -3,8 +3,17 @@
 from functools import cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from poolref.numpy import avg_pool, center_pool, center_pool_backward, max_pool, max_pool_backward, subsample
+from poolref.numpy import (
+    avg_pool,
+    center_pool,
+    center_pool_backward,
+    corner_pool,
+    max_pool,
+    max_pool_backward,
+    subsample,
+)
 from poolref.regions import Columns, Rows, Window
 from poolref.teaching import data
 from poolref.teaching.attempts.exercise import Demand, Design, Exercise
@@ -18,6 +27,15 @@ def small_maps():
 def joined(of_rows, of_columns, join=np.add):
     """A wrong operator from what it makes of each row of a and of each column of b, two functions like np.max."""
     return lambda a, b: join(of_rows(a, axis=1, keepdims=True), of_columns(b, axis=0, keepdims=True))
+
+
+def of_others(x, axis):
+    """For each cell the largest other one of its line along an axis; 0 if there is none."""
+    y = np.zeros(x.shape)
+    for cell in np.ndindex(x.shape):
+        line = x[:, cell[1]] if axis == 0 else x[cell[0]]
+        y[cell] = max(np.delete(line, cell[axis]), default=0)
+    return y
 
 
 # --- two-maps: worked -----------------------------------------------------------------------------------------------
@@ -94,6 +112,8 @@ def to_winners(g, x, rows=True, columns=True, last=False, ties=1, of_columns=Non
 def _add(line, chosen, amount, last, ties):
     if ties == "shared":
         line[chosen] += amount / len(chosen)
+    elif ties == "differences":  # a central difference sees a maximum rise on one side only
+        line[chosen] += amount / min(len(chosen), 2)
     elif ties == "each":
         line[chosen] += amount
     else:
@@ -106,6 +126,15 @@ def overwritten(g, x):
         gradient[i, j] = g[i].sum()
     for j, i in enumerate(x.argmax(0)):
         gradient[i, j] = g[:, j].sum()
+    return gradient
+
+
+def counted_once(g, x):
+    """The gradient of the set of an output's winners, in which a cell that wins row and column stands once."""
+    gradient = np.zeros(x.shape)
+    for i, j in np.ndindex(g.shape):
+        for winner in {(i, x[i].argmax()), (x[:, j].argmax(), j)}:
+            gradient[winner] += g[i, j]
     return gradient
 
 
@@ -148,8 +177,9 @@ def share_found(side, length, pooling):
     """In which part of the views the highest cell of the pooled edges lies in the middle of the coin."""
     from poolref.teaching.live.cross import edges, highest
 
-    square, hits = Window(9, 1, 4), []
-    for view, middle in views(side, 6):
+    seen, square, hits = views(side, 6), Window(9, 1, 4), []
+    seldom = 1 + len(seen) // 150  # a large view holds a coin at hundreds of places, too many for a check
+    for view, middle in seen[::seldom]:
         a, b = edges(view, length)
         if pooling == "center":
             made = center_pool(a, b)
@@ -192,11 +222,11 @@ def coins_demands(settings):
 def _why(side, length, pooling):
     if pooling == "window":
         return "A window of 9 × 9 does not reach from the middle of a coin to its edge. A row and a column do."
-    if side > 40:
+    if side > (38 if pooling == "center" else 46):
         return "So large a view holds several coins: the row may come from one and the column from another."
     if length < 7:
         return "Short edges are about as strong along much of a coin's outline. A longer one fits best at the ends."
-    if length > 15:
+    if length > 13:
         return "So long an edge is longer than a coin's outline is straight."
     if pooling == "means":
         return "A mean counts all edges of a row, those of the coin's relief too. It needs longer edges than a maximum."
@@ -233,6 +263,15 @@ EXERCISES = [
             "This looks along the rows of b. Its columns are asked for.": (
                 lambda a, b: max_pool(a, Rows()) + max_pool(b, Rows()) + 0 * b
             ),
+            "A cell looks along its whole row and its whole column, not to one side.": (
+                lambda a, b: corner_pool(b, a),
+                lambda a, b: corner_pool(b, a, "bottom_right"),
+            ),
+            "This adds where the largest cells stand. Their values are added.": joined(np.argmax, np.argmax),
+            "The largest cell is the largest with its sign, not the largest magnitude.": (
+                lambda a, b: center_pool(np.abs(a), np.abs(b))
+            ),
+            "A cell is part of its own row and its own column.": lambda a, b: of_others(a, 1) + of_others(b, 0),
             "All zeros: some largest cell has to come out.": lambda a, b: 0 * a,
             "Nothing is halved: the output is a sum.": lambda a, b: center_pool(a, b) / 2,
             "A column with only negative cells has a negative maximum. No zero takes part.": (
@@ -261,6 +300,14 @@ EXERCISES = [
                 {3: "1"},
                 {3: "kernel_size"},
             ),
+            "The centre is kept as it stands, whatever the other cells of its window hold.": (
+                lambda x, k, s: max_pool(x, Window(k, s)),
+                lambda x, k, s: avg_pool(x, Window(k, s)),
+                lambda x, k, s: np.median(sliding_window_view(x, (k, k))[::s, ::s], axis=(-2, -1)),
+            ),
+            "The last window has to fit into the map, so the last cells are no centres.": (
+                lambda x, k, s: x[(k - 1) // 2 :: s, (k - 1) // 2 :: s]
+            ),
         },
         gap_ideas=(
             "The first gap finds the middle of a window.",
@@ -283,12 +330,28 @@ EXERCISES = [
         ideas={
             "The part that comes back along the columns is missing.": lambda g, x: to_winners(g, x, columns=False),
             "The part that comes back along the rows is missing.": lambda g, x: to_winners(g, x, rows=False),
-            "Of equal cells the first one gets the gradient, not the last.": lambda g, x: to_winners(g, x, last=True),
+            "Of equal cells the first one gets the gradient, not the last.": (
+                lambda g, x: to_winners(g, x, last=True),
+                lambda g, x: to_winners(g, x, columns=False) + to_winners(g, x, rows=False, last=True),
+                lambda g, x: to_winners(g, x, columns=False, last=True) + to_winners(g, x, rows=False),
+            ),
             "Of equal cells the first one gets the whole gradient. It is not shared.": (
-                lambda g, x: to_winners(g, x, ties="shared")
+                lambda g, x: to_winners(g, x, ties="shared"),
+                lambda g, x: to_winners(g, x, ties="differences"),
+                lambda g, x: to_winners(g, x, columns=False) + to_winners(g, x, rows=False, ties="shared"),
+                lambda g, x: to_winners(g, x, columns=False, ties="shared") + to_winners(g, x, rows=False),
             ),
             "Of equal cells the first one alone gets the gradient.": lambda g, x: to_winners(g, x, ties="each"),
-            "A cell can win its row and its column: add, do not overwrite.": overwritten,
+            "A cell can win its row and its column: add, do not overwrite.": (overwritten, counted_once),
+            "A cell need not win both its row and its column: each of the two has a winner.": (
+                lambda g, x: to_winners(g, x) * (x == max_pool(x, Rows())) * (x == max_pool(x, Columns()))
+            ),
+            "A winner gets the gradients of its own row or column, not those of the whole map.": (
+                lambda g, x: (
+                    to_winners(np.full(g.shape, g.sum()) / g.shape[1], x, columns=False)
+                    + to_winners(np.full(g.shape, g.sum()) / g.shape[0], x, rows=False)
+                )
+            ),
             "All outputs of a row come from its winner: it gets the sum of the row's gradients, not its own place's.": (
                 of_own_cells
             ),

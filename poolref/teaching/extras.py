@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 INSTALL = 'python -m pip install -e ".[teaching]"'
 
@@ -15,3 +16,15 @@ def need(module: str) -> ModuleType:
         raise ImportError(
             f"poolref.teaching needs {package} here. In the folder of the repository, run: {INSTALL}"
         ) from error
+
+
+class Late:
+    """A module that is imported when something of it is asked for; see :func:`need` if it is missing."""
+
+    def __init__(self, module: str):
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # as copying asks for, before there is a module
+            raise AttributeError(name)
+        return getattr(need(self._module), name)

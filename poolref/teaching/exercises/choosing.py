@@ -1,11 +1,13 @@
 """Exercises of the chapter "Choosing a pooling"."""
 
 import numpy as np
-from scipy import stats
 
 from poolref.teaching.attempts.exercise import Demand, Design, Exercise
+from poolref.teaching.extras import Late
 from poolref.teaching.live.chooser import ROWS, SMALLER, VECTOR, measures, reach
 from poolref.teaching.results import interval
+
+stats = Late("scipy.stats")  # what a reader imports
 
 # --- paired: worked ---------------------------------------------------------------------------------------------------
 

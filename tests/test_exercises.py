@@ -67,7 +67,7 @@ def test_right_answers_pass(name):
     answers += [] if isinstance(exercise, Design) else [exercise.answer]
     answers += [attempt_of(exercise, {})] if exercise.kind == "faded" else []
     for answer in answers:
-        verdict = judge(exercise, answer, Here)
+        verdict = judge(exercise, attempt_of(exercise, answer), Here)
         assert verdict.passed, verdict
 
 

@@ -41,6 +41,8 @@ def test_edges_are_where_brightness_rises_or_falls():
     assert box(bright) == [10, 5, 30, 40]
     for whole in edges(np.ones((SIZE, SIZE))):
         assert not whole.any(), "the map's own edge is none"
+    for m in edges(seen({"picture": "one coin"})):
+        assert m[m > 0].min() > 1e-9, "equal means make no edge"
 
 
 def test_what_the_pictures_are_for():
@@ -94,6 +96,7 @@ def test_the_page_computes_what_python_computes(figures, picture, corner):
         for kind, m, scan, done in zip(("upright", "level"), maps, scans, reached, strict=True):
             expected = np.where(done, max_pool(m, scan), m)
             np.testing.assert_allclose(shown(page, kind), expected, atol=1e-9, err_msg=f"{kind} {moment}")
+            assert np.array_equal(shown(page, kind) == 0, expected == 0), "equal means make no edge"
         expected = np.where(reached[0] & reached[1], pooled(drawn, NAMES[corner], smooth), 0)
         np.testing.assert_allclose(shown(page, "sum"), expected, atol=1e-9)
 

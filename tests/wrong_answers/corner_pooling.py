@@ -1,5 +1,7 @@
 """Answers to the exercises of "Corner pooling"."""
 
+import itertools
+
 import numpy as np
 
 # --- bottom right ----------------------------------------------------------------------------------------------------
@@ -22,6 +24,12 @@ def bottom_right_accumulate(a, b):
 def bottom_right_turned(a, b):
     turned = bottom_right_loop(a[::-1, ::-1], b[::-1, ::-1], up=False, leftwards=False)
     return turned[::-1, ::-1].tolist()
+
+
+def bottom_right_lists(a, b):
+    columns = [list(itertools.accumulate(column, max)) for column in a.T.tolist()]
+    rows = [list(itertools.accumulate(row, max)) for row in b.tolist()]
+    return np.array([[columns[j][i] + rows[i][j] for j in range(a.shape[1])] for i in range(len(a))])
 
 
 BOTTOM_RIGHT = {
@@ -48,6 +56,15 @@ BOTTOM_RIGHT = {
     "mean": (lambda a, b: bottom_right_loop(a, b, reduce=np.mean), None),
     "the last two cells": (
         lambda a, b: np.maximum(a, np.vstack([a[:1], a[:-1]])) + np.maximum(b, np.hstack([b[:, :1], b[:, :-1]])),
+        None,
+    ),
+    "axes of the scans exchanged": (
+        lambda a, b: np.maximum.accumulate(a, 1) + np.maximum.accumulate(b, 0),
+        "The maps are exchanged",
+    ),
+    "one cell too many": (lambda a, b: bottom_right_loop(a, b, past=2), None),
+    "the whole quadrant": (
+        lambda a, b: sum(np.maximum.accumulate(np.maximum.accumulate(m, 0), 1) for m in (a, b)),
         None,
     ),
     "spoils its argument": (lambda a, b: a.__iadd__(bottom_right_accumulate(a, b)), None),
@@ -88,6 +105,9 @@ SCANS = {
     "both axes turned": ({1: "(1, 2)"}, "Only the axis of the scan"),
     "b with both axes turned": ({3: "(1, 2)"}, "Only the axis of the scan"),
     "all axes turned": ({1: "None"}, "Only the axis of the scan"),
+    "turned along exchanged axes": ({1: "2", 3: "1"}, "The axes are exchanged"),
+    "a turned along its maps from the end": ({1: "-3"}, "Axis 0 counts the maps"),
+    "b turned along the axis of columns": ({3: "-2"}, "`b` is scanned along its rows"),
     "other corner": (lambda a, b: np.maximum.accumulate(a, 1) + np.maximum.accumulate(b, 2), None),
     "not turned back": (
         lambda a, b: np.maximum.accumulate(a[:, ::-1], 1) + np.maximum.accumulate(b[:, :, ::-1], 2),
@@ -134,6 +154,23 @@ def backward_carrying(g, a):
     return gradient
 
 
+def backward_rows(g, a, add=True, turned_back=True):
+    """All winners' rows at once; `+=` at equal indices would keep one summand of several."""
+    gradient = np.zeros(a.shape)
+    best = np.maximum.accumulate(a[::-1], axis=0)[::-1]
+    is_record = np.vstack([a[:-1] > best[1:], np.ones((1, a.shape[1]), bool)])
+    rows = np.where(is_record, np.arange(len(a))[:, None], len(a))
+    rows = np.minimum.accumulate(rows[::-1], axis=0)[::-1]  # the next record at or below each cell
+    if not turned_back:
+        rows = len(a) - 1 - rows
+    columns = np.arange(a.shape[1])
+    if add:
+        np.add.at(gradient, (rows, columns), g)
+    else:
+        gradient[rows, columns] += g
+    return gradient
+
+
 def to_ties(g, a, share):
     gradient = np.zeros(a.shape)
     for i, j in np.ndindex(g.shape):
@@ -166,6 +203,12 @@ BACKWARD = {
     "of ones": (lambda g, a: backward_loop(np.ones(g.shape), a), "how often each cell won"),
     "to all below": (lambda g, a: np.cumsum(g, axis=0), "One of them has won"),
     "all zeros": (lambda g, a: np.zeros(a.shape), "All zeros"),
+    "added at once": (lambda g, a: backward_rows(g, a, add=False), "their gradients add up"),
+    "rows not turned back": (lambda g, a: backward_rows(g, a, turned_back=False), None),
+    "averaged over its wins": (
+        lambda g, a: backward_loop(g, a) / np.maximum(backward_loop(np.ones(g.shape), a), 1),
+        None,
+    ),
     "halved": (lambda g, a: backward_loop(g, a) / 2, None),
     "negated": (lambda g, a: -backward_loop(g, a), None),
     "transposed": (lambda g, a: backward_loop(g, a).T, None),
@@ -189,6 +232,9 @@ QUADRANT = {
     "two windows": (["window 11", "window 13"], "looks to all four sides"),
     "a window and a corner": (["window 25", "top left corner"], "looks to all four sides"),
     "a small window and a corner": (["window 3", "top left corner"], "One scan follows one edge"),
+    "left and down": (["left", "down"], "A scan down brings what lies above"),
+    "a large window, then up": (["window 23", "up"], "looks to all four sides"),
+    "a window of one cell": (["window 1", "left"], "One scan follows one edge"),
     "three layers": (["up", "left", "up"], "Two scans reach"),
     "an even window": (["window 4", "up"], None),
     "a word": ("up", None),
@@ -198,10 +244,20 @@ QUADRANT = {
 }
 
 RIGHT = {
-    "corner-pooling/bottom-right": [bottom_right_loop, bottom_right_accumulate, bottom_right_turned],
-    "corner-pooling/scans": [scans_sliced, scans_loop],
-    "corner-pooling/backward": [backward_loop, backward_records, backward_carrying],
-    "corner-pooling/quadrant": [["up", "left"], ("left", "up"), ["top left corner", "top left corner"]],
+    "corner-pooling/bottom-right": [
+        bottom_right_loop,
+        bottom_right_accumulate,
+        bottom_right_turned,
+        bottom_right_lists,
+    ],
+    "corner-pooling/scans": [scans_sliced, scans_loop, {1: "-2", 2: "-2", 3: "-1", 4: "-1"}],
+    "corner-pooling/backward": [backward_loop, backward_records, backward_carrying, backward_rows],
+    "corner-pooling/quadrant": [
+        ["up", "left"],
+        ("left", "up"),
+        ["top left corner", "top left corner"],
+        ["left", "top left corner"],
+    ],
 }
 WRONG = {
     "corner-pooling/bottom-right": BOTTOM_RIGHT,

@@ -10,6 +10,9 @@ const ARROWS = { up: "\u2191", down: "\u2193", left: "\u2190", right: "\u2192" }
 const isReverse = (way) => way === "up" || way === "left";
 const isUpright = (way) => way === "up" || way === "down";
 
+// Equal means may differ in their last digits, which would show as edges of 1e-17.
+const rounded = (value) => Math.round(value * 1e12) / 1e12;
+
 // Where a bright thing begins, or ends for a bottom right corner: means along the edge, less those one cell further out.
 export function edgeMaps(picture, corner, smooth) {
   const half = smooth >> 1;
@@ -17,7 +20,7 @@ export function edgeMaps(picture, corner, smooth) {
   const mean = (kernel_size, padding) =>
     pooled(picture, { kind: "window", kernel_size, stride: 1, padding }, { name: "average", count_include_pad: false });
   const rise = (map, down, right) =>
-    map.map((row, r) => row.map((v, c) => Math.max(0, v - (map[r - down]?.[c - right] ?? Infinity))));
+    map.map((row, r) => row.map((v, c) => Math.max(0, rounded(v - (map[r - down]?.[c - right] ?? Infinity)))));
   return [rise(mean([smooth, 1], [half, 0]), 0, step), rise(mean([1, smooth], [0, half]), step, 0)];
 }
 

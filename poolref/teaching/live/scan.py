@@ -160,7 +160,7 @@ def edges(picture: np.ndarray, corner: str = "top_left", smooth: int = SMOOTH) -
     for means, axis in ((upright, 1), (level, 0)):
         rise = means - np.roll(means, step, axis)
         np.moveaxis(rise, axis, 0)[0 if step == 1 else -1] = 0  # nothing is known outside the map
-        maps.append(np.maximum(rise, 0))
+        maps.append(np.maximum(rise.round(12), 0))  # equal means may differ in their last digits
     return maps[0], maps[1]
 
 
